@@ -1,0 +1,21 @@
+//! The contract between the rooms of doze.
+//!
+//! Owns the words that cross a process boundary: names, endpoints, the [`plan::Plan`] that an
+//! activator reads, the messages of the driver protocol, the messages on an activator's sockets,
+//! and the exit codes. Everything here is plain data, validated when it is constructed. It must
+//! not know any engine, and does no I/O.
+
+pub mod bytes;
+pub mod endpoint;
+pub mod exit;
+pub mod name;
+pub mod plan;
+pub mod protocol;
+pub mod status;
+pub mod version;
+
+pub use bytes::Bytes;
+pub use endpoint::Endpoint;
+pub use name::{EngineName, InstanceName, ProjectName};
+pub use plan::Plan;
+pub use version::Version;

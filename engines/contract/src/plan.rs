@@ -1,0 +1,252 @@
+//! The plan: the compiled form of one instance, and the only thing an activator reads.
+//!
+//! A plan is a JSON file of mode 0600, for it may hold a password. The outer part is written by
+//! the core, [`Body`] by the driver of the engine. An activator knows no engine: whatever it does
+//! for one is said here as data.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Bytes, Endpoint, EngineName, InstanceName, ProjectName};
+
+/// The format of plans that this code writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// The compiled form of one instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// Names the content of this plan; the activator repeats it in its status, so that a plan
+    /// that was replaced since can be told from the one in use.
+    pub revision: String,
+    /// The project that declares the instance.
+    pub project: ProjectName,
+    /// The instance.
+    pub instance: InstanceName,
+    /// Its engine.
+    pub engine: EngineName,
+    /// How long the instance stays awake with no connection and no hold; absent means for ever.
+    #[serde(with = "millis::option", rename = "idle_timeout_ms")]
+    pub idle_timeout: Option<Duration>,
+    /// The client endpoints, as the init system holds them.
+    pub endpoints: Vec<Endpoint>,
+    /// The files and folders that belong to the instance.
+    pub paths: Paths,
+    /// The driver program, called for `provision`.
+    pub driver: Utf8PathBuf,
+    /// Words put in front of the driver's and every member's command line; empty but for engines
+    /// that refuse to run as the user that doze runs as.
+    pub launcher: Vec<String>,
+    /// What the driver says of the engine.
+    pub body: Body,
+}
+
+/// The files and folders of one instance. Each has one owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paths {
+    /// The socket that wakes the instance and holds it awake; bound by the init system.
+    pub wake_socket: Utf8PathBuf,
+    /// The socket that tells the state and never wakes; bound by the activator while it runs.
+    pub status_socket: Utf8PathBuf,
+    /// The instance's file lock: held by whoever has the data directory open, never removed.
+    pub lock: Utf8PathBuf,
+    /// The data directory. It is there completely or not at all.
+    pub data: Utf8PathBuf,
+    /// The private folder for the engine's own sockets and configuration; emptied at every boot.
+    pub run: Utf8PathBuf,
+    /// What the activator and the engine print; bounded by the activator.
+    pub log: Utf8PathBuf,
+}
+
+/// What the driver says of one instance: everything an activator does that depends on the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    /// What must have been done to the data directory before a member is spawned.
+    pub provision: Provision,
+    /// Files to write before the first member is spawned, each replaced as a whole, mode 0600.
+    pub files: Vec<ConfigFile>,
+    /// The processes to spawn, in this order, each when the one before is ready. They are stopped
+    /// in the opposite order. The last one serves the upstream.
+    pub members: Vec<Member>,
+    /// Where the engine itself listens.
+    pub upstream: Endpoint,
+    /// The shortest exchange that shows the engine at work.
+    pub hello: Hello,
+    /// How a client finds the instance.
+    pub connection: Connection,
+    /// The engine writes machine code at run time, so memory may not be denied it
+    /// (`MemoryDenyWriteExecute=` of systemd.exec(5)).
+    pub generates_code: bool,
+}
+
+/// What must be true of the data directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provision {
+    /// Names everything that provisioning depends on. The activator asks the driver to provision
+    /// when the data directory is absent or was provisioned for another fingerprint.
+    pub fingerprint: String,
+    /// The normalised block, for the driver's own use.
+    pub block: Value,
+}
+
+/// A file to write before the engine starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    /// Where; inside the instance's `run` folder.
+    pub path: Utf8PathBuf,
+    /// The whole content.
+    pub text: String,
+}
+
+/// One process of an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// What messages call it.
+    pub name: String,
+    /// Program and arguments; the program is an absolute path.
+    pub argv: Vec<String>,
+    /// The whole environment; nothing is inherited.
+    pub env: BTreeMap<String, String>,
+    /// The working directory.
+    pub cwd: Utf8PathBuf,
+    /// How to see that it is ready.
+    pub ready: Readiness,
+    /// How long it may take until it is ready.
+    #[serde(with = "millis", rename = "ready_within_ms")]
+    pub ready_within: Duration,
+    /// How to stop it.
+    pub stop: Stop,
+}
+
+/// How to see that a member is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Readiness {
+    /// The body's [`Hello`] is answered over the upstream.
+    Hello,
+    /// A line of a file, without its trailing blanks, reads so. Changes are awaited by inotify(7).
+    FileLine {
+        /// The file; it need not exist yet.
+        path: Utf8PathBuf,
+        /// The number of the line, counted from 1.
+        line: usize,
+        /// What it reads when the member is ready.
+        text: String,
+    },
+}
+
+/// How to stop a member: say it, signal it, and when the time is over kill its process group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// Sent over a connection to the upstream first, for engines that stop faster when asked in
+    /// their own protocol.
+    pub say: Option<Bytes>,
+    /// The signal for an orderly stop; sent when there is nothing to say, or it could not be said.
+    pub signal: Signal,
+    /// How long an orderly stop may take before the process group gets SIGKILL.
+    #[serde(with = "millis", rename = "within_ms")]
+    pub within: Duration,
+}
+
+/// The signals that ask an engine to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// SIGINT.
+    #[serde(rename = "SIGINT")]
+    Int,
+    /// SIGQUIT.
+    #[serde(rename = "SIGQUIT")]
+    Quit,
+    /// SIGTERM.
+    #[serde(rename = "SIGTERM")]
+    Term,
+}
+
+impl Signal {
+    /// The name as kill(1) and `KillSignal=` spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "SIGINT",
+            Self::Quit => "SIGQUIT",
+            Self::Term => "SIGTERM",
+        }
+    }
+}
+
+/// The shortest exchange with an engine that shows it at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// What to send after connecting.
+    pub send: Bytes,
+    /// The engine is ready when its reply contains this.
+    pub ready: Bytes,
+    /// The engine is not ready yet when its reply contains one of these (but not `ready`): ask
+    /// again. So it is when the connection is refused or ends without a reply.
+    pub busy: Vec<Bytes>,
+}
+
+/// How a client finds the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    /// The environment variable that clients of this engine read, such as `DATABASE_URL`.
+    pub variable: String,
+    /// The URL, with the password where one is needed.
+    pub url: String,
+}
+
+/// Durations as whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "584 million years of milliseconds fit"
+    )]
+    fn count(duration: Duration) -> u64 {
+        duration.as_millis() as u64
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(count(*value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
+
+    pub(super) mod option {
+        use super::{Deserialize, Deserializer, Duration, Serializer, count};
+
+        #[expect(clippy::ref_option, reason = "the signature that serde's `with` calls")]
+        pub(crate) fn serialize<S: Serializer>(
+            value: &Option<Duration>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(duration) => to.serialize_some(&count(*duration)),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The driver protocol: what the core and a driver say to each other.
+//!
+//! A driver is a program. The core writes one [`Request`] a line to its standard input and reads
+//! one [`Response`] a line from its standard output, both as JSON, strictly in turn. Standard
+//! error is for people. End of input ends the driver. `docs/reference/driver-protocol.md` tells
+//! it to those who write a driver in another language.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Endpoint, EngineName, InstanceName, Plan, ProjectName, Version, plan::Body};
+
+/// The number of the protocol that this code speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// One line from the core to a driver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// [`PROTOCOL`] of the core. A driver answers a number that it does not speak with an error.
+    pub protocol: u32,
+    /// What is asked.
+    pub call: Call,
+}
+
+/// One line from a driver to the core.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// The answer to the call.
+    Answer(Answer),
+    /// The call could not be carried out; the text is for people.
+    Error(String),
+}
+
+/// What the core asks of a driver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// What engine is this, and what does its block look like?
+    Describe,
+    /// Is this block right?
+    Check(Check),
+    /// What does an activator have to do for this instance?
+    Plan(Box<PlanCall>),
+    /// Create a data directory, or bring one up to date while the engine is stopped.
+    Provision(Box<ProvisionCall>),
+}
+
+/// What a driver answers, by the call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Call::Describe`].
+    Describe(Box<Description>),
+    /// To [`Call::Check`].
+    Check(Checked),
+    /// To [`Call::Plan`].
+    Plan(Box<Body>),
+    /// To [`Call::Provision`].
+    Provision,
+}
+
+/// A driver's description of its engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The engine type, as in `[ENGINE.NAME]`.
+    pub engine: EngineName,
+    /// The version of the driver itself.
+    pub driver: String,
+    /// The major versions of the engine that the driver knows, oldest first.
+    pub majors: Vec<u32>,
+    /// The JSON schema of the engine's own keys (draft 2020-12, an object with `properties`).
+    pub schema: Value,
+    /// The port that clients of this engine expect.
+    pub default_port: u16,
+    /// The file name of a unix endpoint, as clients of this engine expect it.
+    pub socket_name: String,
+    /// The engine refuses to run as root.
+    pub refuses_root: bool,
+    /// Where the engine's programs are found.
+    pub toolchain: ToolchainSearch,
+}
+
+/// How the core finds an engine that the operating system's packages installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolchainSearch {
+    /// The names of the server program, best first. One of them has to be there; what it prints
+    /// for `--version` is the version of the toolchain.
+    pub servers: Vec<String>,
+    /// Further programs that have to stand beside it.
+    pub needs: Vec<String>,
+    /// Folders to look in; one component may be `*`.
+    pub folders: Vec<String>,
+    /// Debian packages that install it, for the hint when it is not there.
+    pub packages: Vec<String>,
+}
+
+/// The programs of one engine in one version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Toolchain {
+    /// The folder that holds them.
+    pub folder: Utf8PathBuf,
+    /// The server program: one of [`ToolchainSearch::servers`], as an absolute path.
+    pub server: Utf8PathBuf,
+    /// Its version.
+    pub version: Version,
+}
+
+/// The question whether a block is right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// The instance.
+    pub instance: InstanceName,
+    /// The version that the user asks for.
+    pub version: Version,
+    /// The engine's own keys; the core has taken out its own.
+    pub block: Map<String, Value>,
+}
+
+/// The answer whether a block is right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The block with every default filled in; meaningless if there are problems.
+    pub block: Value,
+    /// All that is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// Something wrong with a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The keys that lead to it from the top of the block; empty for the block as a whole.
+    pub at: Vec<String>,
+    /// Whether the key is wrong rather than its value.
+    pub key: bool,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// The question what an activator has to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanCall {
+    /// The project.
+    pub project: ProjectName,
+    /// The instance.
+    pub instance: InstanceName,
+    /// The normalised block, as `check` returned it.
+    pub block: Value,
+    /// The programs to use.
+    pub toolchain: Toolchain,
+    /// The client endpoints; the first one is for the URL.
+    pub endpoints: Vec<Endpoint>,
+    /// The data directory.
+    pub data: Utf8PathBuf,
+    /// The private folder for the engine's own sockets and configuration.
+    pub run: Utf8PathBuf,
+}
+
+/// The order to provision. The caller holds the instance's file lock, and the engine is stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProvisionCall {
+    /// The plan of the instance.
+    pub plan: Plan,
+    /// The directory to work on. It stands in for [`crate::plan::Paths::data`], and becomes it by
+    /// a rename when all is done.
+    pub data: Utf8PathBuf,
+    /// Whether the directory is new and empty; otherwise it was provisioned before, for another
+    /// fingerprint.
+    pub fresh: bool,
+}
