@@ -135,6 +135,8 @@ pub enum Readiness {
     /// The body's [`Hello`] is answered over the upstream.
     Hello,
     /// A line of a file, without its trailing blanks, reads so. Changes are awaited by inotify(7).
+    /// What the file says when the member is spawned does not count: a killed engine leaves it
+    /// behind. Only what is written afterwards does.
     FileLine {
         /// The file; it need not exist yet.
         path: Utf8PathBuf,

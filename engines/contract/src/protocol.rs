@@ -72,6 +72,8 @@ pub struct Description {
     pub majors: Vec<u32>,
     /// The JSON schema of the engine's own keys (draft 2020-12, an object with `properties`).
     pub schema: Value,
+    /// What a first instance is usually called.
+    pub example: InstanceName,
     /// The port that clients of this engine expect.
     pub default_port: u16,
     /// The file name of a unix endpoint, as clients of this engine expect it.

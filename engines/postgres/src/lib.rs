@@ -1,1 +1,56 @@
-//! .
+//! The driver of Postgres.
+//!
+//! Owns all that doze knows of Postgres: the keys of its block, its configuration, how it is
+//! started, seen to be ready and stopped, and how a data directory is made. It must not know the
+//! other engines, nor who calls it.
+
+mod block;
+mod config;
+mod describe;
+mod plan;
+mod provision;
+mod sql;
+
+use doze_contract::{
+    plan::Body,
+    protocol::{Check, Checked, Description, PlanCall, ProvisionCall},
+};
+use doze_driver::Driver;
+
+pub use plan::PlanError;
+pub use provision::{ProvisionError, RunError};
+
+/// The driver.
+#[derive(Debug, Clone, Copy)]
+pub struct Postgres;
+
+/// Why a call could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no plan.
+    #[error("cannot plan the instance")]
+    Plan(#[from] PlanError),
+    /// There is no data directory.
+    #[error("cannot provision the data directory")]
+    Provision(#[from] ProvisionError),
+}
+
+impl Driver for Postgres {
+    type Error = Error;
+
+    fn describe(&self) -> Description {
+        describe::description()
+    }
+
+    fn check(&self, call: &Check) -> Checked {
+        block::check(call)
+    }
+
+    fn plan(&self, call: &PlanCall) -> Result<Body, Error> {
+        Ok(plan::body(call)?)
+    }
+
+    fn provision(&self, call: &ProvisionCall) -> Result<(), Error> {
+        Ok(provision::provision(call)?)
+    }
+}

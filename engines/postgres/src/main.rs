@@ -1,3 +1,7 @@
-//! .
+//! The driver of Postgres, as a program that speaks the driver protocol.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doze_driver::run(&doze_engine_postgres::Postgres)
+}

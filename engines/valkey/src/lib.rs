@@ -1,1 +1,56 @@
-//! .
+//! The driver of Valkey, which also runs Redis: the two share their protocol and configuration.
+//!
+//! Owns all that doze knows of Valkey: the keys of its block, its configuration, how it is
+//! started, seen to be ready and stopped, and what a data directory needs. It must not know the
+//! other engines, nor who calls it.
+
+mod block;
+mod config;
+mod describe;
+mod plan;
+mod provision;
+mod resp;
+
+use doze_contract::{
+    plan::Body,
+    protocol::{Check, Checked, Description, PlanCall, ProvisionCall},
+};
+use doze_driver::{Driver, block::check};
+
+pub use plan::PlanError;
+pub use provision::ProvisionError;
+
+/// The driver.
+#[derive(Debug, Clone, Copy)]
+pub struct Valkey;
+
+/// Why a call could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no plan.
+    #[error("cannot plan the instance")]
+    Plan(#[from] PlanError),
+    /// There is no data directory.
+    #[error("cannot provision the data directory")]
+    Provision(#[from] ProvisionError),
+}
+
+impl Driver for Valkey {
+    type Error = Error;
+
+    fn describe(&self) -> Description {
+        describe::description()
+    }
+
+    fn check(&self, call: &Check) -> Checked {
+        check(block::KEYS, &call.block)
+    }
+
+    fn plan(&self, call: &PlanCall) -> Result<Body, Error> {
+        Ok(plan::body(call)?)
+    }
+
+    fn provision(&self, call: &ProvisionCall) -> Result<(), Error> {
+        Ok(provision::provision(call)?)
+    }
+}

@@ -1,0 +1,78 @@
+//! The block of an engine, declared once: a table of [`Key`]s from which both [`check()`] and the
+//! [`schema()`] for `describe` follow. It must not know any engine's keys.
+
+mod check;
+mod schema;
+
+pub use check::check;
+pub use schema::schema;
+
+/// One key of an engine's block.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The key as the user writes it.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What it does, for the user.
+    pub doc: &'static str,
+}
+
+/// Says what is wrong with a text, without repeating it, for it may be a secret.
+pub type Rule = fn(&str) -> Result<(), String>;
+
+/// What a key holds. A key without a default may be left out, and is then absent from the
+/// normalised block.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// `true` or `false`.
+    Flag {
+        /// The value when the key is left out.
+        default: bool,
+    },
+    /// A whole number from `min` to `max`.
+    Number {
+        /// The value when the key is left out.
+        default: i64,
+        /// The smallest value.
+        min: i64,
+        /// The greatest value.
+        max: i64,
+    },
+    /// A text that a rule accepts.
+    Text {
+        /// The value when the key is left out.
+        default: Option<&'static str>,
+        /// The rule.
+        rule: Rule,
+    },
+    /// `true`, `false`, or a text that a rule accepts.
+    FlagOrText {
+        /// The value when the key is left out.
+        default: bool,
+        /// The rule.
+        rule: Rule,
+    },
+    /// One of some words.
+    Choice {
+        /// The value when the key is left out.
+        default: Option<&'static str>,
+        /// The words.
+        of: &'static [&'static str],
+    },
+    /// A table of the engine's own settings; its values are texts, numbers and booleans.
+    Settings {
+        /// Settings that the driver makes itself, in lower case, with the reason as a fragment
+        /// that follows the name (`is made by doze: …`).
+        owned: &'static [(&'static str, &'static str)],
+        /// What a name has to look like.
+        name: Rule,
+        /// What a text value has to look like.
+        value: Rule,
+    },
+}
+
+/// The rule that accepts every text.
+pub fn any(_: &str) -> Result<(), String> {
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! An engine run exactly as its plan says, without an activator. It must not know any engine, and
+//! nothing of provisioning.
+
+use std::{
+    error::Error,
+    io::{ErrorKind, Read, Write},
+    net::Shutdown,
+    os::unix::{net::UnixStream, process::CommandExt},
+    process::{Child, Command, ExitStatus},
+    time::Duration,
+};
+
+use doze_contract::{
+    Endpoint, Plan,
+    plan::{Hello, Member, Readiness, Signal},
+};
+use rustix::process::{Pid, kill_process, kill_process_group};
+
+use super::{World, until, world::private_file};
+
+/// How long one exchange may hang before it counts as unanswered.
+const EXCHANGE: Duration = Duration::from_secs(5);
+
+/// The running member of a plan with one member. Its process group is killed when it is dropped.
+#[derive(Debug)]
+pub struct Engine {
+    child: Child,
+    plan: Plan,
+    member: Member,
+}
+
+impl Engine {
+    /// Writes the plan's files, spawns the member and waits until it is ready. The error ends
+    /// with what the engine printed.
+    pub fn boot(world: &World, plan: &Plan) -> Result<Self, Box<dyn Error>> {
+        let [member] = plan.body.members.as_slice() else {
+            return Err("only plans with one member are run here".into());
+        };
+        world.write_files(plan)?;
+        let before = ready_file(member);
+        let mut words = plan.launcher.iter().chain(&member.argv);
+        let log = private_file(&plan.paths.log)?;
+        let mut engine = Self {
+            child: Command::new(words.next().ok_or("an empty command line")?)
+                .args(words)
+                .env_clear()
+                .envs(&member.env)
+                .current_dir(&member.cwd)
+                .process_group(0)
+                .stdout(log.try_clone()?)
+                .stderr(log)
+                .spawn()?,
+            plan: plan.clone(),
+            member: member.clone(),
+        };
+        until(member.ready_within, || {
+            // An engine that left is no reason to wait on.
+            if let Ok(Some(status)) = engine.child.try_wait() {
+                return Ok(Err(format!("the engine left with {status}")));
+            }
+            engine.ready(before.as_deref()).map(Ok)
+        })?
+        .map_err(|why| format!("{why}; it printed:\n{}", engine.log()))?;
+        Ok(engine)
+    }
+
+    /// Stops the member by its stop rule and gives its status.
+    pub fn stop(mut self) -> Result<ExitStatus, Box<dyn Error>> {
+        match &self.member.stop.say {
+            Some(say) => drop(exchange(&self.plan.body.upstream, &say.0, |_| false)?),
+            None => self.signal()?,
+        }
+        self.wait()
+    }
+
+    /// Stops the member by its signal alone and gives its status.
+    pub fn stop_by_signal(mut self) -> Result<ExitStatus, Box<dyn Error>> {
+        self.signal()?;
+        self.wait()
+    }
+
+    /// What the body's hello is answered with right now.
+    pub fn hello(&self) -> Result<Vec<u8>, Box<dyn Error>> {
+        Ok(hello(&self.plan.body.upstream, &self.plan.body.hello)?)
+    }
+
+    /// All that the engine printed since the instance was made.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.plan.paths.log).unwrap_or_default()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn ready(&self, before: Option<&str>) -> Result<(), String> {
+        match &self.member.ready {
+            Readiness::Hello => {
+                let upstream = &self.plan.body.upstream;
+                let reply = hello(upstream, &self.plan.body.hello).map_err(|e| e.to_string())?;
+                if contains(&reply, &self.plan.body.hello.ready.0) {
+                    return Ok(());
+                }
+                Err(format!("it answers {}", reply.escape_ascii()))
+            }
+            Readiness::FileLine { line, text, .. } => {
+                // What a killed engine left behind does not count.
+                let now = ready_file(&self.member).filter(|now| before != Some(now));
+                let found = now
+                    .as_deref()
+                    .and_then(|now| now.lines().nth(line.wrapping_sub(1)));
+                match found.map(str::trim_end) {
+                    Some(found) if found == text => Ok(()),
+                    other => Err(format!("the line is {other:?}")),
+                }
+            }
+        }
+    }
+
+    fn signal(&self) -> Result<(), Box<dyn Error>> {
+        let signal = match self.member.stop.signal {
+            Signal::Int => rustix::process::Signal::INT,
+            Signal::Quit => rustix::process::Signal::QUIT,
+            Signal::Term => rustix::process::Signal::TERM,
+        };
+        Ok(kill_process(pid(&self.child)?, signal)?)
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus, Box<dyn Error>> {
+        let status = until(self.member.stop.within, || match self.child.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            Ok(None) => Err("the engine still runs".to_owned()),
+            Err(error) => Err(error.to_string()),
+        });
+        Ok(status.map_err(|why| format!("{why}; it printed:\n{}", self.log()))?)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Fails only when it was reaped, and then its pid may be somebody else's by now.
+        if let (Ok(None), Ok(pid)) = (self.child.try_wait(), pid(&self.child)) {
+            let _killed = kill_process_group(pid, rustix::process::Signal::KILL);
+            let _reaped = self.child.wait();
+        }
+    }
+}
+
+fn pid(child: &Child) -> Result<Pid, Box<dyn Error>> {
+    Ok(i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or("no pid")?)
+}
+
+fn ready_file(member: &Member) -> Option<String> {
+    match &member.ready {
+        Readiness::FileLine { path, .. } => std::fs::read_to_string(path).ok(),
+        Readiness::Hello => None,
+    }
+}
+
+fn hello(upstream: &Endpoint, hello: &Hello) -> std::io::Result<Vec<u8>> {
+    exchange(upstream, &hello.send.0, |reply| {
+        let busy = |busy: &doze_contract::Bytes| contains(reply, &busy.0);
+        contains(reply, &hello.ready.0) || hello.busy.iter().any(busy)
+    })
+}
+
+/// Sends `say` and reads until `enough` or the end.
+fn exchange(
+    upstream: &Endpoint,
+    say: &[u8],
+    enough: impl Fn(&[u8]) -> bool,
+) -> std::io::Result<Vec<u8>> {
+    let Endpoint::Unix(path) = upstream else {
+        return Err(ErrorKind::Unsupported.into());
+    };
+    let mut stream = uninterrupted(|| UnixStream::connect(path))?;
+    stream.set_read_timeout(Some(EXCHANGE))?;
+    stream.write_all(say)?;
+    let mut reply = Vec::new();
+    let mut buffer = [0; 4096];
+    while !enough(&reply) {
+        match uninterrupted(|| stream.read(&mut buffer))? {
+            0 => break,
+            count => reply.extend(buffer.iter().take(count)),
+        }
+    }
+    // Fails only when the other side is gone already.
+    drop(stream.shutdown(Shutdown::Both));
+    Ok(reply)
+}
+
+/// Does `call` again for as long as a signal interrupts it (signal(7)); std leaves that to us.
+fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

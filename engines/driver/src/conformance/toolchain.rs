@@ -1,0 +1,63 @@
+//! Finding the engines that are installed, for tests. It must not know any engine.
+
+use std::{env, process::Command};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{
+    Version,
+    protocol::{Toolchain, ToolchainSearch},
+};
+
+/// Every toolchain that `search` finds: the folder that the environment variable `variable` names
+/// and those of the operating system. A test with an empty list has nothing to run and has to say
+/// so.
+pub fn toolchains(search: &ToolchainSearch, variable: &str) -> Vec<Toolchain> {
+    let named = env::var(variable).ok().map(Utf8PathBuf::from);
+    let system = search.folders.iter().flat_map(|folder| expand(folder));
+    let mut found: Vec<Toolchain> = Vec::new();
+    for folder in named.into_iter().chain(system) {
+        if let Some(toolchain) = look_in(search, &folder)
+            && found.iter().all(|other| other.version != toolchain.version)
+        {
+            found.push(toolchain);
+        }
+    }
+    found
+}
+
+fn look_in(search: &ToolchainSearch, folder: &Utf8Path) -> Option<Toolchain> {
+    if !search.needs.iter().all(|name| folder.join(name).is_file()) {
+        return None;
+    }
+    search.servers.iter().find_map(|name| {
+        let server = folder.join(name);
+        let output = Command::new(&server).arg("--version").output().ok()?;
+        Some(Toolchain {
+            folder: folder.to_owned(),
+            server,
+            version: Version::find_in(&String::from_utf8_lossy(&output.stdout))?,
+        })
+    })
+}
+
+/// The folders of a pattern in which one component may be, or hold, `*`.
+fn expand(pattern: &str) -> Vec<Utf8PathBuf> {
+    let mut folders = vec![Utf8PathBuf::from("/")];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        folders = match part.split_once('*') {
+            None => folders.iter().map(|folder| folder.join(part)).collect(),
+            Some((before, after)) => folders
+                .iter()
+                .filter_map(|folder| folder.read_dir_utf8().ok())
+                .flat_map(|entries| entries.filter_map(Result::ok))
+                .filter(|entry| {
+                    let name = entry.file_name();
+                    name.starts_with(before) && name.ends_with(after)
+                })
+                .map(camino::Utf8DirEntry::into_path)
+                .collect(),
+        };
+    }
+    folders.sort();
+    folders
+}

@@ -1,0 +1,214 @@
+//! One instance in a folder of its own: the directories, the plan, the provisioning. It must not
+//! know how an engine is run.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{
+    Endpoint, InstanceName, Plan, ProjectName, Version,
+    plan::{Body, FORMAT, Paths},
+    protocol::{Check, Description, PlanCall, Problem, ProvisionCall, Toolchain},
+};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+
+use super::{Session, SessionError};
+
+/// An instance of its own, removed when dropped.
+#[derive(Debug)]
+pub struct World {
+    folder: TempDir,
+    driver: Utf8PathBuf,
+    launcher: Vec<String>,
+    toolchain: Toolchain,
+    description: Description,
+}
+
+/// Why an instance cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// A file or folder.
+    #[error("cannot prepare the folder of the instance")]
+    Folder(#[from] io::Error),
+    /// The driver.
+    #[error("the driver does not answer")]
+    Session(#[from] SessionError),
+    /// The block is wrong.
+    #[error("the driver has problems with the block: {0:?}")]
+    Problems(Vec<Problem>),
+    /// The name is none.
+    #[error("the instance has no valid name")]
+    Name(#[from] doze_contract::name::NameError),
+    /// The address is none.
+    #[error("the instance has no valid endpoint")]
+    Endpoint(#[from] doze_contract::endpoint::EndpointError),
+}
+
+/// The words before a command line that let root run an engine that refuses root: a user
+/// namespace in which root is `nobody`, the one user that is always there.
+pub fn launcher(description: &Description) -> Vec<String> {
+    if !description.refuses_root || !rustix::process::geteuid().is_root() {
+        return Vec::new();
+    }
+    [
+        "/usr/bin/unshare",
+        "-U",
+        "--map-user=65534",
+        "--map-group=65534",
+    ]
+    .map(String::from)
+    .to_vec()
+}
+
+impl World {
+    /// An instance for the driver `program` and the engine of `toolchain`, with nothing in it.
+    pub fn new(program: &str, toolchain: &Toolchain) -> Result<Self, WorldError> {
+        let folder = tempfile::Builder::new().prefix("doze-").tempdir()?;
+        let driver = Utf8PathBuf::from(program);
+        let description = Session::start(&[], &driver)?.describe()?;
+        let world = Self {
+            folder,
+            driver,
+            launcher: launcher(&description),
+            toolchain: toolchain.clone(),
+            description,
+        };
+        make_folder(&world.path("run"))?;
+        Ok(world)
+    }
+
+    /// A path inside the folder of the instance.
+    pub fn path(&self, name: &str) -> Utf8PathBuf {
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        Utf8PathBuf::from(folder).join(name)
+    }
+
+    /// Uses another toolchain from now on, as after an upgrade.
+    pub fn upgrade(&mut self, toolchain: &Toolchain) {
+        self.toolchain = toolchain.clone();
+    }
+
+    /// A session with the driver.
+    pub fn session(&self) -> Result<Session, SessionError> {
+        Session::start(&self.launcher, &self.driver)
+    }
+
+    /// The call that plans a checked block.
+    pub fn plan_call(&self, instance: &str, block: Value) -> Result<PlanCall, WorldError> {
+        Ok(PlanCall {
+            project: ProjectName::new("shop")?,
+            instance: InstanceName::new(instance)?,
+            block,
+            toolchain: self.toolchain.clone(),
+            endpoints: vec![
+                Endpoint::tcp(([127, 0, 0, 1], self.description.default_port).into())?,
+                Endpoint::unix(self.path(&self.description.socket_name))?,
+            ],
+            data: self.path("data"),
+            run: self.path("run"),
+        })
+    }
+
+    /// Checks `block` and plans the instance.
+    pub fn plan(&self, instance: &str, block: &Map<String, Value>) -> Result<Plan, WorldError> {
+        let mut session = self.session()?;
+        let check = Check {
+            instance: InstanceName::new(instance)?,
+            version: self.toolchain.version.clone(),
+            block: block.clone(),
+        };
+        let checked = session.check(check)?;
+        if !checked.problems.is_empty() {
+            return Err(WorldError::Problems(checked.problems));
+        }
+        let call = self.plan_call(instance, checked.block)?;
+        let body = session.plan(call.clone())?;
+        Ok(self.around(call, body))
+    }
+
+    /// Has the driver provision the data directory for `plan`, aside and renamed if it is absent.
+    pub fn provision(&self, plan: &Plan) -> Result<(), WorldError> {
+        let fresh = !plan.paths.data.try_exists()?;
+        let data = if fresh {
+            let aside = self.path("data.new");
+            if aside.try_exists()? {
+                std::fs::remove_dir_all(&aside)?;
+            }
+            make_folder(&aside)?;
+            aside
+        } else {
+            plan.paths.data.clone()
+        };
+        let call = ProvisionCall {
+            plan: plan.clone(),
+            data: data.clone(),
+            fresh,
+        };
+        self.session()?.provision(call)?;
+        if fresh {
+            std::fs::rename(data, &plan.paths.data)?;
+        }
+        Ok(())
+    }
+
+    /// Empties the `run` folder and writes the plan's files, as before every boot.
+    pub fn write_files(&self, plan: &Plan) -> Result<(), WorldError> {
+        std::fs::remove_dir_all(&plan.paths.run)?;
+        make_folder(&plan.paths.run)?;
+        for file in &plan.body.files {
+            private_file(&file.path)?.write_all(file.text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn around(&self, call: PlanCall, body: Body) -> Plan {
+        Plan {
+            format: FORMAT,
+            revision: "1".to_owned(),
+            project: call.project,
+            instance: call.instance,
+            engine: self.description.engine.clone(),
+            idle_timeout: None,
+            endpoints: call.endpoints,
+            paths: Paths {
+                wake_socket: self.path("wake.sock"),
+                status_socket: self.path("status.sock"),
+                lock: self.path("lock"),
+                data: call.data,
+                run: call.run,
+                log: self.path("log"),
+            },
+            driver: self.driver.clone(),
+            launcher: self.launcher.clone(),
+            body,
+        }
+    }
+
+    /// What the driver says of its engine.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The version of the toolchain in use.
+    pub fn version(&self) -> &Version {
+        &self.toolchain.version
+    }
+}
+
+pub(super) fn private_file(path: &Utf8Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn make_folder(path: &Utf8Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    // The mode above went through the umask.
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))
+}

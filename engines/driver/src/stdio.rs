@@ -1,0 +1,97 @@
+//! The stdio loop: one request a line in, one response a line out, strictly in turn. It must not
+//! know what the calls mean.
+
+use std::{
+    error::Error,
+    io::{self, BufRead, Write},
+    process::ExitCode,
+};
+
+use doze_contract::protocol::{Answer, Call, PROTOCOL, Request, Response};
+use serde::Deserialize;
+
+use crate::Driver;
+
+/// Runs `driver` as the whole of a program: answers standard input on standard output until the
+/// end of input. Nothing else may be written to standard output.
+pub fn run(driver: &impl Driver) -> ExitCode {
+    match serve(driver, io::stdin().lock(), io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let told = writeln!(io::stderr(), "cannot talk to the core: {error}");
+            // With standard error gone as well, only the exit status is left to tell it.
+            drop(told);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers each line of `input` by one line on `output`, until the end of input.
+///
+/// A line that is no request is answered with an error, for the next one may be one.
+pub fn serve(
+    driver: &impl Driver,
+    mut input: impl BufRead,
+    mut output: impl Write,
+) -> io::Result<()> {
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        let response = match request(&line).and_then(|call| answer(driver, call)) {
+            Ok(answer) => Response::Answer(answer),
+            Err(message) => Response::Error(message),
+        };
+        let mut reply = serde_json::to_vec(&response)?;
+        reply.push(b'\n');
+        output.write_all(&reply)?;
+        output.flush()?;
+        line.clear();
+    }
+    Ok(())
+}
+
+/// The part of a request that every protocol has.
+#[derive(Deserialize)]
+struct Envelope {
+    protocol: u32,
+}
+
+fn request(line: &[u8]) -> Result<Call, String> {
+    let garbage = |error| format!("this line is no request: {error}");
+    // The number comes first: a request of another protocol need not look like one of ours.
+    let Envelope { protocol } = serde_json::from_slice(line).map_err(garbage)?;
+    if protocol != PROTOCOL {
+        return Err(format!(
+            "the core speaks protocol {protocol} and this driver {PROTOCOL}; \
+             doze and its drivers have to be of one release"
+        ));
+    }
+    serde_json::from_slice::<Request>(line)
+        .map(|request| request.call)
+        .map_err(garbage)
+}
+
+fn answer(driver: &impl Driver, call: Call) -> Result<Answer, String> {
+    match call {
+        Call::Describe => Ok(Answer::Describe(Box::new(driver.describe()))),
+        Call::Check(call) => Ok(Answer::Check(driver.check(&call))),
+        Call::Plan(call) => driver
+            .plan(&call)
+            .map(|body| Answer::Plan(Box::new(body)))
+            .map_err(|error| chain(&error)),
+        Call::Provision(call) => driver
+            .provision(&call)
+            .map(|()| Answer::Provision)
+            .map_err(|error| chain(&error)),
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

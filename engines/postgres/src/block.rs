@@ -1,0 +1,246 @@
+//! The keys of a `[postgres.NAME]` block. It must not know how they are written down for the
+//! server.
+
+use doze_contract::protocol::{Check, Checked, Problem};
+use doze_driver::block::{self, Key, Kind};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The keys.
+pub(crate) const KEYS: &[Key] = &[
+    Key {
+        name: "owner",
+        kind: Kind::Text {
+            default: None,
+            rule: role,
+        },
+        doc: "The role that owns the database; it is created with LOGIN. Without it the \
+              superuser `postgres` owns the database.",
+    },
+    Key {
+        name: "shared_buffers",
+        kind: Kind::Text {
+            default: Some("16MB"),
+            rule: memory,
+        },
+        doc: "Memory for pages that all connections share.",
+    },
+    Key {
+        name: "max_connections",
+        kind: Kind::Number {
+            default: 50,
+            // Three are kept for superusers.
+            min: 4,
+            max: 262_143,
+        },
+        doc: "How many clients may be connected at the same time.",
+    },
+    Key {
+        name: "fsync",
+        kind: Kind::Flag { default: true },
+        doc: "Keeps the data whole when the machine crashes. Commits do not wait for the disk \
+              either way (`synchronous_commit = off`), so `false` is hardly faster.",
+    },
+    Key {
+        name: "autovacuum",
+        kind: Kind::Flag { default: true },
+        doc: "Cleans up and analyses tables in the background while the server is awake.",
+    },
+    Key {
+        name: "settings",
+        kind: Kind::Settings {
+            owned: OWNED,
+            name: setting_name,
+            value: setting_value,
+        },
+        doc: "Settings of postgresql.conf. They win over what doze sets by itself, such as \
+              `timezone = 'UTC'`, `synchronous_commit = off` and `jit = off`.",
+    },
+];
+
+const ADDRESS: &str = "is set by doze: the address is `port` or `listen` of the instance";
+const PLACE: &str = "is set by doze, which decides where the server's files are";
+const BESIDE: &str = "is a key of the instance; write it beside `settings`, not into it";
+const INCLUDE: &str = "would read settings that doze cannot check; write them into `settings`";
+
+const OWNED: &[(&str, &str)] = &[
+    ("listen_addresses", ADDRESS),
+    ("port", ADDRESS),
+    ("unix_socket_directories", ADDRESS),
+    ("unix_socket_group", ADDRESS),
+    ("unix_socket_permissions", ADDRESS),
+    ("config_file", PLACE),
+    ("data_directory", PLACE),
+    ("external_pid_file", PLACE),
+    ("hba_file", PLACE),
+    ("ident_file", PLACE),
+    ("include", INCLUDE),
+    ("include_dir", INCLUDE),
+    ("include_if_exists", INCLUDE),
+    ("autovacuum", BESIDE),
+    ("fsync", BESIDE),
+    ("max_connections", BESIDE),
+    ("shared_buffers", BESIDE),
+];
+
+/// A normalised block.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Block {
+    pub(crate) owner: Option<String>,
+    pub(crate) shared_buffers: String,
+    pub(crate) max_connections: i64,
+    pub(crate) fsync: bool,
+    pub(crate) autovacuum: bool,
+    pub(crate) settings: Map<String, Value>,
+}
+
+/// All that is wrong with a block.
+pub(crate) fn check(call: &Check) -> Checked {
+    let mut checked = block::check(KEYS, &call.block);
+    if matches!(call.instance.as_str(), "template0" | "template1") {
+        checked.problems.push(Problem {
+            at: Vec::new(),
+            key: false,
+            message: format!("every PostgreSQL has a template called `{}`", call.instance),
+            hint: Some("the database is called like the instance; choose another name".to_owned()),
+        });
+    }
+    checked
+}
+
+fn role(text: &str) -> Result<(), String> {
+    // NAMEDATALEN - 1; a longer name would be cut off.
+    const LONGEST: usize = 63;
+    let flaw = if text.is_empty() {
+        "is empty; leave the key out".to_owned()
+    } else if text.len() > LONGEST {
+        format!("is {} bytes long; a role has at most {LONGEST}", text.len())
+    } else if text.chars().any(char::is_control) {
+        "contains a control character".to_owned()
+    } else if text.starts_with("pg_") || matches!(text, "public" | "none") {
+        "is a name that PostgreSQL keeps to itself".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(flaw)
+}
+
+/// The memory units of `postgresql.conf`; they are case-sensitive. A bare number counts pages of
+/// 8 kB.
+fn memory(text: &str) -> Result<(), String> {
+    const LEAST: u64 = 128 << 10;
+    const MOST: u64 = ((1 << 30) - 1) * (8 << 10);
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
+    let unit: u64 = match unit.trim_start_matches(' ') {
+        "" => 8 << 10,
+        "B" => 1,
+        "kB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        "TB" => 1 << 40,
+        _ => return Err("is no memory size; write a number with B, kB, MB, GB or TB".to_owned()),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "is no memory size; write it as in 16MB".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(LEAST..=MOST) => Ok(()),
+        _ => Err("is out of range; it is 128kB to 8191GB".to_owned()),
+    }
+}
+
+/// A setting, or a custom one with dots in it.
+fn setting_name(text: &str) -> Result<(), String> {
+    let plain = |part: &str| {
+        part.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$'))
+            && part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+    };
+    if text.split('.').all(plain) {
+        Ok(())
+    } else {
+        Err("is not the name of a setting".to_owned())
+    }
+}
+
+fn setting_value(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) {
+        Err("contains a control character".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doze_contract::{InstanceName, Version};
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(instance: &str, block: Value) -> Vec<(String, String)> {
+        let call = Check {
+            instance: InstanceName::new(instance).unwrap(),
+            version: Version::new("17").unwrap(),
+            block: serde_json::from_value(block).unwrap(),
+        };
+        let problem = |p: Problem| (p.at.join("."), p.message);
+        check(&call).problems.into_iter().map(problem).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_a_whole_block() {
+        let block: Block = serde_json::from_value(block::check(KEYS, &Map::new()).block).unwrap();
+        assert_eq!(block.owner, None);
+        assert_eq!(block.shared_buffers, "16MB");
+        assert!(block.fsync && block.autovacuum);
+    }
+
+    #[test]
+    fn the_templates_are_no_databases_of_anybody() {
+        assert_eq!(problems("template1", json!({})).len(), 1);
+        assert_eq!(problems("postgres", json!({})), []);
+    }
+
+    #[test]
+    fn memory_sizes_are_those_of_postgresql() {
+        for right in ["16MB", "128kB", "131072B", "1 GB", "16", "8191GB"] {
+            assert_eq!(memory(right), Ok(()), "{right}");
+        }
+        for wrong in [
+            "", "MB", "16mb", "16 mb", "16M", "1kB", "15", "8TB", "-1MB", "1.5.GB", "ü",
+        ] {
+            assert!(memory(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_any_text_that_a_role_can_be() {
+        for right in ["app", "it's \"a\" $role% \\ü;", &"x".repeat(63)] {
+            assert_eq!(role(right), Ok(()), "{right}");
+        }
+        for wrong in ["", "a\nb", "a\0", "pg_read", "public", &"x".repeat(64)] {
+            assert!(role(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_doze_needs_is_refused_with_the_reason() {
+        let found = problems(
+            "app",
+            json!({ "settings": { "Listen_Addresses": "*", "fsync": false, "work mem": "4MB", "work_mem": "a\nb", "my.custom": "x" } }),
+        );
+        let told = |at: &str, message: &str| (format!("settings.{at}"), message.to_owned());
+        assert_eq!(
+            found,
+            [
+                told("Listen_Addresses", &format!("`Listen_Addresses` {ADDRESS}")),
+                told("fsync", &format!("`fsync` {BESIDE}")),
+                told("work mem", "is not the name of a setting"),
+                told("work_mem", "contains a control character"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! From a checked block to what an activator does. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use camino::Utf8Path;
+use doze_contract::{
+    Bytes, Endpoint,
+    endpoint::EndpointError,
+    plan::{Body, ConfigFile, Connection, Hello, Member, Provision, Readiness, Signal, Stop},
+    protocol::PlanCall,
+};
+use doze_driver::url;
+use serde_json::json;
+
+use crate::{
+    block::Block,
+    config,
+    describe::{PORT, SOCKET_NAME},
+    provision::Facts,
+};
+
+/// The name of the configuration file in the `run` folder.
+pub(crate) const CONFIG: &str = "postgresql.conf";
+
+/// The server's own directory in the data directory.
+pub(crate) const CLUSTER: &str = "pgdata";
+
+/// The superuser.
+pub(crate) const SUPERUSER: &str = "postgres";
+
+/// Crash recovery may have to read a gigabyte of WAL from a slow disk.
+const READY_WITHIN: Duration = Duration::from_mins(5);
+
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The block is not a normalised one.
+    #[error("the block did not come from `check`")]
+    Block(#[source] serde_json::Error),
+    /// An instance without an address cannot be found by anybody.
+    #[error("the instance has no endpoint")]
+    NoEndpoint,
+    /// The `run` folder cannot hold a socket.
+    #[error("the run folder cannot hold the server's socket")]
+    Upstream(#[source] EndpointError),
+}
+
+pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
+    let block: Block = serde_json::from_value(call.block.clone()).map_err(PlanError::Block)?;
+    let major = call.toolchain.version.major();
+    let owner = block.owner.as_deref().unwrap_or(SUPERUSER);
+    let endpoint = call.endpoints.first().ok_or(PlanError::NoEndpoint)?;
+    let facts = Facts {
+        major,
+        owner: owner.to_owned(),
+        database: call.instance.to_string(),
+    };
+    let file = |name: &str, text| ConfigFile {
+        path: call.run.join(name),
+        text,
+    };
+    Ok(Body {
+        provision: Provision {
+            fingerprint: facts.fingerprint(),
+            block: json!(facts),
+        },
+        files: vec![
+            file(CONFIG, config::text(major, &block)),
+            file("pg_hba.conf", config::HBA.to_owned()),
+        ],
+        members: vec![server(call)],
+        upstream: Endpoint::unix(call.run.join(SOCKET_NAME)).map_err(PlanError::Upstream)?,
+        hello: hello(),
+        connection: Connection {
+            variable: "DATABASE_URL".to_owned(),
+            url: client_url(endpoint, owner, call.instance.as_str()),
+        },
+        generates_code: config::compiles_queries(&block),
+    })
+}
+
+/// What must not be changed stands on the command line: there it wins over every file and over
+/// ALTER SYSTEM.
+fn server(call: &PlanCall) -> Member {
+    let cluster = call.data.join(CLUSTER);
+    let mut argv = vec![
+        call.toolchain.server.to_string(),
+        "-D".to_owned(),
+        cluster.to_string(),
+    ];
+    for (name, value) in [
+        ("config_file", call.run.join(CONFIG).to_string()),
+        ("hba_file", call.run.join("pg_hba.conf").to_string()),
+        ("listen_addresses", String::new()),
+        ("port", PORT.to_string()),
+        ("unix_socket_directories", list_of_one(&call.run)),
+        ("unix_socket_permissions", "0600".to_owned()),
+        ("external_pid_file", String::new()),
+    ] {
+        argv.push("-c".to_owned());
+        argv.push(format!("{name}={value}"));
+    }
+    Member {
+        name: "postgres".to_owned(),
+        argv,
+        env: environment(),
+        cwd: call.data.clone(),
+        // The socket listens before recovery is over; this line is written when it is.
+        ready: Readiness::FileLine {
+            path: cluster.join("postmaster.pid"),
+            line: 8,
+            text: "ready".to_owned(),
+        },
+        ready_within: READY_WITHIN,
+        stop: Stop {
+            say: None,
+            // The fast shutdown: SIGTERM would wait for the clients.
+            signal: Signal::Int,
+            within: STOP_WITHIN,
+        },
+    }
+}
+
+/// The environment of every program of Postgres. The path is for `COPY … FROM PROGRAM` and for
+/// `archive_command`; the messages are in English, so that they can be looked up.
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LC_ALL", "C")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// A comma would divide a list, and a space at its ends be lost.
+fn list_of_one(path: &Utf8Path) -> String {
+    format!("\"{}\"", path.as_str().replace('"', "\"\""))
+}
+
+/// The start of a connection as the superuser (chapter 55.7 of the manual). Authentication comes
+/// after everything that can refuse a client.
+fn hello() -> Hello {
+    Hello {
+        // The length comes first, then the number of the protocol: 3.0.
+        send: Bytes::from(b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0"),
+        // AuthenticationOk.
+        ready: Bytes::from(b"R\0\0\0\x08\0\0\0\0"),
+        // SQLSTATE of an ErrorResponse: cannot connect now.
+        busy: vec![Bytes::from(b"C57P03\0")],
+    }
+}
+
+fn client_url(endpoint: &Endpoint, owner: &str, database: &str) -> String {
+    let (owner, database) = (url::encode(owner), url::encode(database));
+    match endpoint {
+        Endpoint::Tcp(address) => {
+            format!("postgres://{owner}@{address}/{database}?sslmode=disable")
+        }
+        Endpoint::Unix(path) => {
+            let folder = path.parent().unwrap_or(path);
+            format!(
+                "postgres://{owner}@/{database}?host={}",
+                url::encode(folder.as_str())
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_survives_every_name() {
+        let url = |endpoint: &str| client_url(&endpoint.parse().unwrap(), "a@b%", "it's/x");
+        assert_eq!(
+            url("[::1]:5432"),
+            "postgres://a%40b%25@[::1]:5432/it%27s%2Fx?sslmode=disable"
+        );
+        assert_eq!(
+            url("unix:/run/a b/.s.PGSQL.5432"),
+            "postgres://a%40b%25@/it%27s%2Fx?host=%2Frun%2Fa%20b"
+        );
+    }
+
+    #[test]
+    fn the_hello_tells_its_own_length() {
+        let send = hello().send.0;
+        assert_eq!(usize::from(send[3]), send.len());
+    }
+}

@@ -1,0 +1,351 @@
+//! The driver's program against the real engine, in every version that is here.
+
+use std::{
+    error::Error,
+    fs,
+    io::Write,
+    process::{Command, Output},
+};
+
+use camino::Utf8Path;
+use doze_contract::{Plan, protocol::Toolchain};
+use doze_driver::{
+    Driver,
+    conformance::{Engine, World, rules, toolchains, until},
+};
+use doze_engine_postgres::Postgres;
+use serde_json::{Map, Value, json};
+
+const DRIVER: &str = env!("CARGO_BIN_EXE_doze-driver-postgres");
+
+/// Quotes of both kinds, and what SQL, the shell, URLs, units and `postgres --single` treat in
+/// their own ways.
+const HOSTILE: &str = r#" it's "a"; \n %s 100% $x$ `ü` -- #@:&?=,"#;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn engines() -> Vec<Toolchain> {
+    let found = toolchains(&Postgres.describe().toolchain, "DOZE_POSTGRES_BINDIR");
+    assert!(
+        !found.is_empty(),
+        "no PostgreSQL here: install `postgresql` or set DOZE_POSTGRES_BINDIR"
+    );
+    found
+}
+
+#[expect(clippy::expect_used, reason = "the blocks here are literals")]
+fn block(block: Value) -> Map<String, Value> {
+    serde_json::from_value(block).expect("a block is an object")
+}
+
+/// Runs `sql` as psql(1) does, as the superuser unless a role is given, and gives its output.
+fn psql(plan: &Plan, role: &str, database: &str, sql: &str) -> Result<String, Box<dyn Error>> {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(psql_program(plan)?)
+        .env_clear()
+        .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h"])
+        .arg(&plan.paths.run)
+        .args(["-U", role, "-c", sql])
+        // Not -d: psql(1) would take a name with `=` in it for a connection string.
+        .env("PGDATABASE", database)
+        .output()?;
+    if !status.success() {
+        return Err(String::from_utf8(stderr)?.into());
+    }
+    Ok(String::from_utf8(stdout)?.trim_end().to_owned())
+}
+
+/// The client beside the server, or the one on the path.
+fn psql_program(plan: &Plan) -> Result<String, Box<dyn Error>> {
+    let server = plan
+        .body
+        .members
+        .first()
+        .and_then(|member| member.argv.first());
+    let beside = Utf8Path::new(server.ok_or("no server")?).with_file_name("psql");
+    Ok(if beside.try_exists()? {
+        beside.into()
+    } else {
+        "psql".to_owned()
+    })
+}
+
+const OWNER_OF: &str =
+    "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()";
+
+#[test]
+fn the_driver_keeps_every_rule() -> Outcome {
+    for engine in engines() {
+        let full = block(json!({
+            "owner": HOSTILE, "shared_buffers": "8MB", "max_connections": 20, "fsync": false,
+            "autovacuum": false, "settings": { "application_name": "s3cret", "jit": true },
+        }));
+        let broken = rules::broken(DRIVER, &engine, &full, &["s3cret"])?;
+        assert_eq!(broken, [""; 0], "{}", engine.version);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_written_is_there_after_a_stop_whatever_the_names_are() -> Outcome {
+    for engine in engines() {
+        for name in ["app", "postgres", HOSTILE.replace('/', "").as_str()] {
+            let world = World::new(DRIVER, &engine)?;
+            let plan = world.plan(name, &block(json!({ "owner": HOSTILE })))?;
+            world.provision(&plan)?;
+
+            let running = Engine::boot(&world, &plan)?;
+            assert_eq!(psql(&plan, "postgres", name, OWNER_OF)?, HOSTILE);
+            psql(&plan, HOSTILE, name, "CREATE TABLE t AS SELECT 42 AS x")?;
+            assert!(running.stop()?.success());
+
+            let running = Engine::boot(&world, &plan)?;
+            assert_eq!(psql(&plan, HOSTILE, name, "SELECT x FROM t")?, "42");
+            assert!(running.stop()?.success());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_url_of_a_unix_endpoint_is_understood_by_a_client() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let block = block(json!({ "owner": HOSTILE }));
+        let plan = world.plan(HOSTILE, &block)?;
+        world.provision(&plan)?;
+        let running = Engine::boot(&world, &plan)?;
+        // The same URL as a client's, with the engine's own socket for the endpoint.
+        let own = plan.body.upstream.clone();
+        let mut call = world.plan_call(HOSTILE, checked(&block))?;
+        call.endpoints = vec![own];
+        let url = Postgres.plan(&call)?.connection.url;
+        let output = Command::new(psql_program(&plan)?)
+            .env_clear()
+            .args([
+                "-XAtq",
+                "-c",
+                "SELECT current_user, current_database()",
+                &url,
+            ])
+            .output()?;
+        let told = String::from_utf8(output.stdout)?;
+        assert_eq!(
+            told.trim_end(),
+            format!("{HOSTILE}|{HOSTILE}"),
+            "{url}: {:?}",
+            output.stderr
+        );
+        running.stop()?;
+    }
+    Ok(())
+}
+
+fn checked(found: &Map<String, Value>) -> Value {
+    let mut whole = block(json!({
+        "shared_buffers": "16MB", "max_connections": 50, "fsync": true, "autovacuum": true,
+        "settings": {},
+    }));
+    whole.extend(found.clone());
+    Value::Object(whole)
+}
+
+#[test]
+fn another_owner_takes_the_database_over() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let first = world.plan("app", &block(json!({ "owner": "first" })))?;
+        world.provision(&first)?;
+        let second = world.plan("app", &block(json!({ "owner": "it's; \"2\" \\" })))?;
+        assert_ne!(
+            first.body.provision.fingerprint,
+            second.body.provision.fingerprint
+        );
+        world.provision(&second)?;
+
+        let running = Engine::boot(&world, &second)?;
+        assert_eq!(
+            psql(&second, "postgres", "app", OWNER_OF)?,
+            "it's; \"2\" \\"
+        );
+        psql(&second, "postgres", "postgres", "DROP DATABASE app")?;
+        running.stop()?;
+
+        // A database that is gone comes back, and a role that is there does no harm.
+        world.provision(&first)?;
+        let running = Engine::boot(&world, &first)?;
+        assert_eq!(psql(&first, "postgres", "app", OWNER_OF)?, "first");
+        running.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn settings_win_over_ours_and_never_over_the_address() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let plan = world.plan(
+            "app",
+            &block(json!({
+                "shared_buffers": "24MB", "max_connections": 33, "fsync": false,
+                "settings": {
+                    "timezone": "Europe/Berlin", "work_mem": "5MB", "random_page_cost": 1.5,
+                    "synchronous_commit": true, "my.text": "it's \\n 'a' %$#",
+                    "default_transaction_read_only": true, "standard_conforming_strings": false,
+                },
+            })),
+        )?;
+        world.provision(&plan)?;
+        let running = Engine::boot(&world, &plan)?;
+        for (name, value) in [
+            ("shared_buffers", "24MB"),
+            ("max_connections", "33"),
+            ("fsync", "off"),
+            ("full_page_writes", "off"),
+            ("timezone", "Europe/Berlin"),
+            ("work_mem", "5MB"),
+            ("random_page_cost", "1.5"),
+            ("synchronous_commit", "on"),
+            ("my.text", "it's \\n 'a' %$#"),
+            ("jit", "off"),
+        ] {
+            assert_eq!(
+                psql(&plan, "postgres", "app", &format!("SHOW {name}"))?,
+                value,
+                "{name}"
+            );
+        }
+        psql(
+            &plan,
+            "postgres",
+            "app",
+            "ALTER SYSTEM SET listen_addresses = '*'",
+        )?;
+        running.stop()?;
+        let running = Engine::boot(&world, &plan)?;
+        assert_eq!(psql(&plan, "postgres", "app", "SHOW listen_addresses")?, "");
+        running.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn ready_means_that_a_client_is_served_also_after_a_crash() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let plan = world.plan("app", &Map::new())?;
+        world.provision(&plan)?;
+        for round in 0..4 {
+            let running = Engine::boot(&world, &plan)?;
+            let reply = running.hello()?;
+            assert!(
+                reply.starts_with(&plan.body.hello.ready.0),
+                "round {round} of {}: {}",
+                engine.version,
+                reply.escape_ascii()
+            );
+            // Only a commit that waited for the disk survives the kill for sure.
+            let sql = "SET synchronous_commit = on; CREATE TABLE IF NOT EXISTS t (x text);
+                INSERT INTO t SELECT repeat(md5(g::text), 10) FROM generate_series(1, 5000) g";
+            psql(
+                &plan,
+                "postgres",
+                "app",
+                &format!("SET client_min_messages = error; {sql}"),
+            )?;
+            let server = running.pid();
+            drop(running);
+            // Each child of the server leads a session of its own, so the signal to the process
+            // group has not reached it; it leaves when it sees that the server is gone.
+            until(
+                plan.body.members[0].stop.within,
+                || match children_of_cluster(&plan, server) {
+                    0 => Ok(()),
+                    left => Err(format!("{left} processes are left")),
+                },
+            )?;
+        }
+        let running = Engine::boot(&world, &plan)?;
+        assert_eq!(
+            psql(&plan, "postgres", "app", "SELECT count(*) FROM t")?,
+            "20000"
+        );
+        running.stop()?;
+    }
+    Ok(())
+}
+
+/// How many processes work in the data directory of `plan`.
+fn children_of_cluster(plan: &Plan, server: u32) -> usize {
+    let cluster = plan.paths.data.join("pgdata");
+    let processes = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    let here = |process: &fs::DirEntry| {
+        process.file_name() != *server.to_string()
+            && fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == cluster)
+    };
+    processes.filter(here).count()
+}
+
+#[test]
+fn a_data_directory_of_another_major_is_refused_with_both_versions() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let plan = world.plan("app", &Map::new())?;
+        world.provision(&plan)?;
+        // What an older or newer server left behind looks to us like this.
+        let version = plan.paths.data.join("pgdata/PG_VERSION");
+        fs::remove_file(&version)?;
+        fs::File::create(&version)?.write_all(b"13\n")?;
+        let error = world.provision(&plan).unwrap_err();
+        let told = error.source().unwrap().to_string();
+        let major = engine.version.major();
+        assert!(
+            told.contains("PostgreSQL 13 made")
+                && told.contains(&format!("PostgreSQL {major} cannot")),
+            "{told}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn another_major_has_another_fingerprint() -> Outcome {
+    for engine in engines() {
+        let mut world = World::new(DRIVER, &engine)?;
+        let before = world.plan("app", &Map::new())?.body.provision.fingerprint;
+        let mut newer = engine.clone();
+        newer.version = doze_contract::Version::new("99.1")?;
+        world.upgrade(&newer);
+        assert_ne!(
+            world.plan("app", &Map::new())?.body.provision.fingerprint,
+            before
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn what_initdb_says_is_passed_on() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let plan = world.plan(
+            "app",
+            &block(json!({ "settings": { "no_such_setting": 1 } })),
+        )?;
+        let told = world
+            .provision(&plan)
+            .unwrap_err()
+            .source()
+            .unwrap()
+            .to_string();
+        assert!(told.contains("no_such_setting"), "{told}");
+        assert!(!plan.paths.data.try_exists()?);
+    }
+    Ok(())
+}

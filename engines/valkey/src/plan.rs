@@ -1,0 +1,139 @@
+//! From a checked block to what an activator does. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use camino::Utf8Path;
+use doze_contract::{
+    Bytes, Endpoint,
+    endpoint::EndpointError,
+    plan::{Body, ConfigFile, Connection, Hello, Member, Provision, Readiness, Signal, Stop},
+    protocol::PlanCall,
+};
+use doze_driver::url;
+use serde_json::json;
+
+use crate::{
+    block::{Block, Save},
+    config,
+    describe::SOCKET_NAME,
+    provision::Facts,
+    resp,
+};
+
+/// The name of the configuration file in the `run` folder.
+const CONFIG: &str = "valkey.conf";
+
+/// Reading a big data set takes a while.
+const READY_WITHIN: Duration = Duration::from_mins(5);
+
+/// So does writing it.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The block is not a normalised one.
+    #[error("the block did not come from `check`")]
+    Block(#[source] serde_json::Error),
+    /// An instance without an address cannot be found by anybody.
+    #[error("the instance has no endpoint")]
+    NoEndpoint,
+    /// The `run` folder cannot hold a socket.
+    #[error("the run folder cannot hold the server's socket")]
+    Upstream(#[source] EndpointError),
+}
+
+pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
+    let block: Block = serde_json::from_value(call.block.clone()).map_err(PlanError::Block)?;
+    let endpoint = call.endpoints.first().ok_or(PlanError::NoEndpoint)?;
+    let password = block.password.as_deref();
+    let socket = call.run.join(SOCKET_NAME);
+    let config = call.run.join(CONFIG);
+    let facts = Facts {
+        appendonly: block.appendonly,
+        save: block.save != Save::Never,
+    };
+    Ok(Body {
+        provision: Provision {
+            fingerprint: facts.fingerprint(),
+            block: json!(facts),
+        },
+        files: vec![ConfigFile {
+            path: config.clone(),
+            text: config::text(&block, &socket, &call.data),
+        }],
+        members: vec![server(call, &config, &block)],
+        upstream: Endpoint::unix(socket).map_err(PlanError::Upstream)?,
+        hello: Hello {
+            send: resp::as_user(password, &["PING"]),
+            ready: Bytes::from("+PONG\r\n"),
+            busy: vec![Bytes::from("-LOADING ")],
+        },
+        connection: Connection {
+            variable: "REDIS_URL".to_owned(),
+            url: client_url(endpoint, password),
+        },
+        generates_code: false,
+    })
+}
+
+fn server(call: &PlanCall, config: &Utf8Path, block: &Block) -> Member {
+    let save = if block.save == Save::Never {
+        "NOSAVE"
+    } else {
+        "SAVE"
+    };
+    Member {
+        name: call
+            .toolchain
+            .server
+            .file_name()
+            .unwrap_or("valkey-server")
+            .to_owned(),
+        argv: vec![call.toolchain.server.to_string(), config.to_string()],
+        env: BTreeMap::new(),
+        cwd: call.data.clone(),
+        ready: Readiness::Hello,
+        ready_within: READY_WITHIN,
+        stop: Stop {
+            // The server looks at signals ten times a second, but at commands at once.
+            say: Some(resp::as_user(
+                block.password.as_deref(),
+                &["SHUTDOWN", save],
+            )),
+            signal: Signal::Term,
+            within: STOP_WITHIN,
+        },
+    }
+}
+
+/// A URL as redis-py, go-redis and ioredis read it; the first two know the form for a unix
+/// socket.
+fn client_url(endpoint: &Endpoint, password: Option<&str>) -> String {
+    let user = password
+        .map(|text| format!(":{}@", url::encode(text)))
+        .unwrap_or_default();
+    match endpoint {
+        Endpoint::Tcp(address) => format!("redis://{user}{address}/0"),
+        Endpoint::Unix(path) => format!("unix://{user}{}?db=0", url::encode_path(path.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_survives_every_password() {
+        let url = |endpoint: &str, password| client_url(&endpoint.parse().unwrap(), password);
+        assert_eq!(url("127.0.0.1:6379", None), "redis://127.0.0.1:6379/0");
+        assert_eq!(
+            url("[::1]:6379", Some("a@b/%:?#ü")),
+            "redis://:a%40b%2F%25%3A%3F%23%C3%BC@[::1]:6379/0"
+        );
+        assert_eq!(
+            url("unix:/run/a b/valkey.sock", Some("x y")),
+            "unix://:x%20y@/run/a%20b/valkey.sock?db=0"
+        );
+    }
+}

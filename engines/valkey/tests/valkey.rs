@@ -1,0 +1,212 @@
+//! The driver's program against the real engine, in every version that is here.
+
+use std::{error::Error, process::Command};
+
+use camino::Utf8Path;
+use doze_contract::{Plan, protocol::Toolchain};
+use doze_driver::{
+    Driver,
+    conformance::{Engine, World, rules, toolchains},
+};
+use doze_engine_valkey::Valkey;
+use serde_json::{Map, Value, json};
+
+const DRIVER: &str = env!("CARGO_BIN_EXE_doze-driver-valkey");
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn engines() -> Vec<Toolchain> {
+    let found = toolchains(&Valkey.describe().toolchain, "DOZE_VALKEY_BINDIR");
+    assert!(
+        !found.is_empty(),
+        "no Valkey here: install `valkey-server` or `redis-server`, or set DOZE_VALKEY_BINDIR"
+    );
+    found
+}
+
+#[expect(clippy::expect_used, reason = "the blocks here are literals")]
+fn block(block: Value) -> Map<String, Value> {
+    serde_json::from_value(block).expect("a block is an object")
+}
+
+/// A world, and the plan for a block in it, provisioned.
+fn world(engine: &Toolchain, declared: Value) -> Result<(World, Plan), Box<dyn Error>> {
+    let world = World::new(DRIVER, engine)?;
+    let plan = world.plan("cache", &block(declared))?;
+    world.provision(&plan)?;
+    Ok((world, plan))
+}
+
+/// Runs one command as the client program does and gives what it prints.
+fn client(plan: &Plan, password: Option<&str>, words: &[&str]) -> Result<String, Box<dyn Error>> {
+    let server = plan
+        .body
+        .members
+        .first()
+        .and_then(|member| member.argv.first());
+    let server = Utf8Path::new(server.ok_or("no server")?);
+    let name = server
+        .file_name()
+        .unwrap_or_default()
+        .replace("-server", "-cli");
+    let mut command = Command::new(server.with_file_name(name));
+    command
+        .env_clear()
+        .arg("-s")
+        .arg(plan.paths.run.join("valkey.sock"));
+    if let Some(password) = password {
+        command.env("REDISCLI_AUTH", password);
+    }
+    let output = command.arg("--no-raw").args(words).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
+
+#[test]
+fn the_driver_keeps_every_rule() -> Outcome {
+    for engine in engines() {
+        let full = block(json!({
+            "password": "s3cret", "maxmemory": "10mb", "maxmemory_policy": "allkeys-lru",
+            "appendonly": true, "save": "900 1", "settings": { "masterauth": "hidden" },
+        }));
+        let broken = rules::broken(DRIVER, &engine, &full, &["s3cret", "hidden"])?;
+        assert_eq!(broken, [""; 0], "{}", engine.version);
+    }
+    Ok(())
+}
+
+#[test]
+fn any_password_survives() -> Outcome {
+    for engine in engines() {
+        for password in [
+            "plain",
+            " \"a\" 'b' ",
+            "\\ \\n \\x41 \\\" ",
+            "100% $HOME ${x} `id` # ; & @:/?",
+            "größe → 漢字",
+            "two\nlines\ttab\r\u{7}",
+        ] {
+            let (world, plan) = world(&engine, json!({ "password": password }))?;
+            let running = Engine::boot(&world, &plan)?;
+            let ask = |password| client(&plan, password, &["SET", "k", "v"]);
+            assert_eq!(ask(Some(password))?, "OK", "{password:?}");
+            assert!(ask(None)?.contains("NOAUTH"), "{password:?}");
+            assert!(running.stop()?.success(), "{password:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn data_is_kept_over_every_orderly_stop_unless_the_user_wrote_otherwise() -> Outcome {
+    for engine in engines() {
+        for (declared, kept) in [
+            (json!({}), true),
+            (json!({ "save": "900 1 300 10" }), true),
+            (json!({ "save": false }), false),
+            (json!({ "appendonly": true }), true),
+            (json!({ "appendonly": true, "save": false }), true),
+        ] {
+            for by_signal in [false, true] {
+                let (world, plan) = world(&engine, declared.clone())?;
+                let running = Engine::boot(&world, &plan)?;
+                assert_eq!(client(&plan, None, &["SET", "k", "v"])?, "OK");
+                let status = if by_signal {
+                    running.stop_by_signal()?
+                } else {
+                    running.stop()?
+                };
+                assert!(status.success(), "{status}");
+                let running = Engine::boot(&world, &plan)?;
+                let found = client(&plan, None, &["GET", "k"])?;
+                let expected = if kept { "\"v\"" } else { "(nil)" };
+                assert_eq!(found, expected, "{} {declared} {by_signal}", engine.version);
+                running.stop()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn settings_reach_the_server() -> Outcome {
+    for engine in engines() {
+        let (world, plan) = world(
+            &engine,
+            json!({
+                "maxmemory": "12mb", "maxmemory_policy": "volatile-ttl", "save": "900 1 300 10",
+                "settings": { "hz": 20, "lazyfree-lazy-expire": true, "notify-keyspace-events": "KEA",
+                    "proc-title-template": "{title} \"it's\" \\ #", "repl-diskless-sync": false },
+            }),
+        )?;
+        let running = Engine::boot(&world, &plan)?;
+        for (name, value) in [
+            ("maxmemory", "12582912"),
+            ("maxmemory-policy", "volatile-ttl"),
+            ("save", "900 1 300 10"),
+            ("hz", "20"),
+            ("lazyfree-lazy-expire", "yes"),
+            ("repl-diskless-sync", "no"),
+            ("notify-keyspace-events", "AKE"),
+            ("proc-title-template", r#"{title} \"it's\" \\ #"#),
+            ("port", "0"),
+        ] {
+            let told = client(&plan, None, &["CONFIG", "GET", name])?;
+            assert!(told.ends_with(&format!("2) \"{value}\"")), "{name}: {told}");
+        }
+        running.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn appendonly_can_be_turned_on_and_off_without_losing_anything() -> Outcome {
+    for engine in engines() {
+        let (world, snapshots) = world(&engine, json!({}))?;
+        let logs = world.plan("cache", &block(json!({ "appendonly": true })))?;
+        assert_ne!(
+            snapshots.body.provision.fingerprint,
+            logs.body.provision.fingerprint
+        );
+        for round in 0..6 {
+            let plan = if round % 2 == 0 { &snapshots } else { &logs };
+            world.provision(plan)?;
+            let running = Engine::boot(&world, plan)?;
+            let told = client(plan, None, &["INCR", "rounds"])?;
+            assert_eq!(
+                told,
+                format!("(integer) {}", round + 1),
+                "{}",
+                engine.version
+            );
+            running.stop()?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_only_the_append_only_files_have_is_not_given_up() -> Outcome {
+    for engine in engines() {
+        let (world, logs) = world(&engine, json!({ "appendonly": true }))?;
+        let running = Engine::boot(&world, &logs)?;
+        assert_eq!(client(&logs, None, &["SET", "k", "v"])?, "OK");
+        // Killed: nothing is saved.
+        drop(running);
+        let snapshots = world.plan("cache", &Map::new())?;
+        let told = world
+            .provision(&snapshots)
+            .unwrap_err()
+            .source()
+            .unwrap()
+            .to_string();
+        assert!(told.contains("append-only"), "{told}");
+
+        let running = Engine::boot(&world, &logs)?;
+        running.stop()?;
+        world.provision(&snapshots)?;
+        let running = Engine::boot(&world, &snapshots)?;
+        assert_eq!(client(&snapshots, None, &["GET", "k"])?, "\"v\"");
+        running.stop()?;
+    }
+    Ok(())
+}
