@@ -1,0 +1,114 @@
+//! The real engines of this machine, and their clients.
+//!
+//! Must not know: how doze finds them; this is what the tests hand to it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::programs;
+
+/// An engine's installed programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// The folder of its programs.
+    pub bindir: PathBuf,
+    /// The version that the server reports, such as `15.18`.
+    pub version: String,
+    /// Its command line client: `psql`, `valkey-cli` or `redis-cli`.
+    pub client: PathBuf,
+}
+
+impl Engine {
+    /// The first number of the version.
+    pub fn major(&self) -> u32 {
+        let digits = self.version.split('.').next().unwrap_or_default();
+        digits
+            .parse()
+            .unwrap_or_else(|_| panic!("no major in {:?}", self.version))
+    }
+}
+
+/// Postgres: `DOZE_POSTGRES_BINDIR`, else the newest that the system's packages installed.
+pub fn postgres() -> Option<Engine> {
+    if let Some(asked) = asked("DOZE_POSTGRES_BINDIR", "postgres", "psql") {
+        return Some(asked);
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    versions
+        .filter_map(Result::ok)
+        .filter_map(|version| engine(&version.path().join("bin"), "postgres", "psql"))
+        .max_by_key(Engine::major)
+}
+
+/// Valkey: `DOZE_VALKEY_BINDIR` if it holds one, else the system's, else the one that
+/// `tests/setup` put into the target directory.
+pub fn valkey() -> Option<Engine> {
+    let (server, client) = ("valkey-server", "valkey-cli");
+    asked("DOZE_VALKEY_BINDIR", server, client)
+        .or_else(|| engine(Path::new("/usr/bin"), server, client))
+        .or_else(|| engine(&provided("valkey"), server, client))
+}
+
+/// Redis: `DOZE_VALKEY_BINDIR` if it holds one, else the system's.
+pub fn redis() -> Option<Engine> {
+    let (server, client) = ("redis-server", "redis-cli");
+    asked("DOZE_VALKEY_BINDIR", server, client)
+        .or_else(|| engine(Path::new("/usr/bin"), server, client))
+}
+
+fn asked(variable: &str, server: &str, client: &str) -> Option<Engine> {
+    engine(Path::new(&std::env::var_os(variable)?), server, client)
+}
+
+fn provided(name: &str) -> PathBuf {
+    programs::target().join("engines").join(name).join("bin")
+}
+
+/// The engine in a folder, if its server runs and its client is there.
+fn engine(bindir: &Path, server: &str, client: &str) -> Option<Engine> {
+    let client = bindir.join(client);
+    if !client.is_file() {
+        return None;
+    }
+    let asked = Command::new(bindir.join(server))
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let version = version(&String::from_utf8_lossy(&asked.stdout))?;
+    Some(Engine {
+        bindir: bindir.to_path_buf(),
+        version,
+        client,
+    })
+}
+
+/// `postgres (PostgreSQL) 15.18 (Debian …)`, `Valkey server v=8.1.8 sha=…`: the first word that
+/// starts with a number.
+fn version(text: &str) -> Option<String> {
+    text.split_whitespace()
+        .map(|word| word.trim_start_matches("v="))
+        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_what_each_server_says() {
+        let said = |text| version(text).unwrap_or_default();
+        assert_eq!(
+            said("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
+            "15.18"
+        );
+        assert_eq!(
+            said("Valkey server v=8.1.8 sha=00000000:0 malloc=libc bits=64"),
+            "8.1.8"
+        );
+        assert_eq!(said("Redis server v=7.0.15 sha=00000000:0"), "7.0.15");
+        assert_eq!(said(""), "");
+    }
+}

@@ -1,0 +1,298 @@
+//! A doze project in a world: its file, its commands, its clients.
+//!
+//! Must not know: what a test expects of it.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::engines::{self, Engine};
+use crate::process::{self, Process};
+use crate::skip::needed;
+use crate::wait::wait_until;
+use crate::world::World;
+
+/// How long the slowest step of a project may take: provisioning on a busy machine.
+const BOUND: Duration = Duration::from_mins(1);
+
+/// Who holds the sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The world's systemd.
+    Systemd,
+    /// `doze up --foreground`.
+    Foreground,
+}
+
+/// A project called `shop` with a Postgres `app` and a Valkey `cache`.
+#[derive(Debug)]
+pub struct Project {
+    // Dropped first: it has to be stopped while its world is still there.
+    listener: Option<Listener>,
+    /// Where it lives.
+    pub world: World,
+    mode: Mode,
+    postgres: Engine,
+    valkey: Engine,
+    /// The port of `app`.
+    pub app: u16,
+    /// The port of `cache`.
+    pub cache: u16,
+}
+
+impl Project {
+    /// A project that is written but not up; `None` if this machine lacks something, which is
+    /// said then.
+    pub fn new(mode: Mode, idle_timeout: &str) -> Option<Self> {
+        let postgres = needed("a Postgres", engines::postgres())?;
+        let valkey = needed("a Valkey", engines::valkey())?;
+        let world = World::with_manager()?;
+        let (app, cache) = (world.port(), world.port());
+        let project = Self {
+            listener: None,
+            world,
+            mode,
+            postgres,
+            valkey,
+            app,
+            cache,
+        };
+        project.declare(&project.toml(idle_timeout));
+        Some(project)
+    }
+
+    /// The text of its `doze.toml`.
+    pub fn toml(&self, idle_timeout: &str) -> String {
+        format!(
+            "name = \"shop\"\n\n[defaults]\nidle_timeout = \"{idle_timeout}\"\n\n\
+             [postgres.app]\nversion = {}\nport = {}\nowner = \"app\"\n\n\
+             [valkey.cache]\nversion = {}\nport = {}\n",
+            self.postgres.major(),
+            self.app,
+            self.valkey.major(),
+            self.cache,
+        )
+    }
+
+    /// Replaces its `doze.toml`.
+    pub fn declare(&self, toml: &str) {
+        self.world.write("home/shop/doze.toml", toml);
+    }
+
+    /// A doze command in the project's folder.
+    pub fn doze(&self, arguments: &[&str]) -> Command {
+        let mut command = self.world.command("doze");
+        command
+            .args(arguments)
+            .current_dir(self.world.home().join("shop"))
+            .env("DOZE_POSTGRES_BINDIR", self.world.bindir(&self.postgres))
+            .env("DOZE_VALKEY_BINDIR", self.world.bindir(&self.valkey));
+        command
+    }
+
+    /// Runs a doze command that has to succeed, and returns what it printed.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> String {
+        succeed(&mut self.doze(arguments))
+    }
+
+    /// Brings it up, in the manual way of the mode.
+    #[track_caller]
+    pub fn up(&mut self) {
+        match self.mode {
+            Mode::Systemd => {
+                self.run(&["generate"]);
+                self.world.run(&["systemctl", "--user", "daemon-reload"]);
+                self.world
+                    .run(&["systemctl", "--user", "start", "doze-shop.target"]);
+            }
+            Mode::Foreground => self.listener = Some(Listener::start(self)),
+        }
+    }
+
+    /// Takes it down.
+    #[track_caller]
+    pub fn down(&mut self) {
+        self.run(&["down"]);
+        if let Some(listener) = &mut self.listener {
+            listener.wait();
+        }
+    }
+
+    /// Runs SQL in the database of `app` as its owner.
+    pub fn psql(&self, sql: &str) -> Command {
+        let mut command = self.world.command(&self.postgres.client);
+        let url = format!("postgres://app@127.0.0.1:{}/app?sslmode=disable", self.app);
+        command.args([
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+            &url,
+        ]);
+        command
+    }
+
+    /// What SQL returns.
+    #[track_caller]
+    pub fn sql(&self, sql: &str) -> String {
+        succeed(&mut self.psql(sql)).trim_end().to_owned()
+    }
+
+    /// A command to the cache.
+    pub fn cli(&self, words: &[&str]) -> Command {
+        let mut command = self.world.command(&self.valkey.client);
+        command
+            .args(["-h", "127.0.0.1", "-p", &self.cache.to_string()])
+            .args(words);
+        command
+    }
+
+    /// What the cache answers.
+    #[track_caller]
+    pub fn cached(&self, words: &[&str]) -> String {
+        succeed(&mut self.cli(words)).trim_end().to_owned()
+    }
+
+    /// `doze status --json`.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.run(&["status", "--json"])).expect("status prints JSON")
+    }
+
+    /// The state of one instance, as `doze status` tells it.
+    #[track_caller]
+    pub fn state(&self, instance: &str) -> String {
+        let status = self.status();
+        let rows = status.pointer("/instances").and_then(Value::as_array);
+        let of = |row: &&Value| row.pointer("/name").is_some_and(|name| name == instance);
+        let row = rows.into_iter().flatten().find(of);
+        let state = row
+            .and_then(|row| row.pointer("/state"))
+            .and_then(Value::as_str);
+        state.unwrap_or("not listed").to_owned()
+    }
+
+    /// Every process of doze and of the engines; the listener in the foreground, which stands in
+    /// for the manager, is none of them.
+    pub fn processes(&self) -> Vec<Process> {
+        let mut all = self.world.processes();
+        if let Some(listener) = &self.listener {
+            all.retain(|process| !listener.is(process));
+        }
+        all
+    }
+
+    /// The processes that run a program of this name.
+    pub fn running(&self, program: &str) -> Vec<Process> {
+        let is = |process: &Process| {
+            let first = process.command.split(' ').next().unwrap_or_default();
+            first.rsplit('/').next() == Some(program)
+        };
+        self.processes().into_iter().filter(is).collect()
+    }
+
+    /// Waits until no process is left.
+    #[track_caller]
+    pub fn wait_asleep(&self) {
+        wait_until("everything to sleep", BOUND, || match self.processes() {
+            awake if awake.is_empty() => Ok(()),
+            awake => Err(process::list(&awake)),
+        });
+    }
+
+    /// Whether something accepts connections on a port of the project.
+    pub fn accepts(&self, port: u16) -> bool {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        TcpStream::connect_timeout(&address, BOUND).is_ok()
+    }
+
+    /// The log of one instance.
+    pub fn log(&self, instance: &str) -> String {
+        self.run(&["logs", instance])
+    }
+}
+
+/// A running `doze up --foreground`.
+#[derive(Debug)]
+struct Listener {
+    child: Child,
+    /// The listener's process itself, which is below the words that lead into the world.
+    pid: i32,
+}
+
+impl Listener {
+    fn start(project: &Project) -> Self {
+        let mut child = project
+            .doze(&["up", "--foreground"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("doze starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        let mut said = String::new();
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            writeln!(said, "{line}").expect("memory");
+            if line.contains("Ctrl-C") {
+                let up = |process: &Process| process.command.ends_with("up --foreground");
+                let found = project.world.processes().into_iter().find(up);
+                let pid = found.map(|process| process.pid).expect("the listener runs");
+                return Self { child, pid };
+            }
+        }
+        panic!("the listener ended with {:?}: {said}", child.wait());
+    }
+
+    fn is(&self, process: &Process) -> bool {
+        process.pid == self.pid
+    }
+
+    /// Waits for its end.
+    fn wait(&mut self) {
+        let status = self.child.wait().expect("our child");
+        assert!(status.success(), "the listener ended with {status}");
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // Our child still runs, so its process below it was not collected either.
+        if Pid::from_raw(self.pid).is_some_and(|pid| kill_process(pid, Signal::INT).is_ok()) {
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// Runs a command that has to succeed, and returns what it printed.
+#[track_caller]
+pub fn succeed(command: &mut Command) -> String {
+    let output = output(command);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn output(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
