@@ -1,0 +1,201 @@
+//! The two units of an instance: the socket that holds its addresses, and the service that runs
+//! while it is awake.
+//!
+//! Must not know any engine: what depends on one is a field.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, plan::Signal};
+
+use crate::{
+    Prefix, Profile, escape,
+    harden::{self, Needs},
+    unit::{HEAD, UnitError, UnitFile, repeated},
+};
+
+/// What the units of an instance say. All paths are absolute.
+#[derive(Debug, Clone, Copy)]
+pub struct InstanceUnits<'a> {
+    /// The project that declares the instance.
+    pub project: &'a ProjectName,
+    /// The instance.
+    pub instance: &'a InstanceName,
+    /// Its engine, for people to read.
+    pub engine: &'a EngineName,
+    /// The project's `doze.toml`.
+    pub source: &'a Utf8Path,
+    /// The client endpoints.
+    pub endpoints: &'a [Endpoint],
+    /// The socket that wakes the instance.
+    pub wake_socket: &'a Utf8Path,
+    /// The socket that the activator binds while it runs.
+    pub status_socket: &'a Utf8Path,
+    /// The activator.
+    pub activator: &'a Utf8Path,
+    /// The plan to start it with.
+    pub plan: &'a Utf8Path,
+    /// The signal that stops the engine in good order, should the activator be gone.
+    pub kill_signal: Signal,
+    /// How long a boot may take without a sign of progress.
+    pub start_timeout: Duration,
+    /// How long the activator may take to stop the engine, and what is left after that to end.
+    pub stop_timeout: Duration,
+    /// The folders that the instance writes to. They must be there when the service starts.
+    pub writable: &'a [&'a Utf8Path],
+    /// Files and folders that it reads besides: the driver, the engine's programs.
+    pub readable: &'a [&'a Utf8Path],
+    /// How far to harden the service.
+    pub profile: Profile,
+    /// The engine writes machine code at run time.
+    pub generates_code: bool,
+    /// The engine is started through unshare(1).
+    pub user_namespaces: bool,
+}
+
+impl InstanceUnits<'_> {
+    /// The socket unit, with all addresses of the instance.
+    pub fn socket(&self) -> Result<UnitFile, UnitError> {
+        let prefix = Prefix::of(self.project);
+        let (target, slice) = (prefix.target(), prefix.slice());
+        let about = self.about()?;
+        let source = escape::value(self.source.as_str())?;
+        let wake = escape::value(self.wake_socket.as_str())?;
+        // A TCP address always with its host: a bare port would listen on every interface.
+        let listen = self.endpoints.iter().map(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => escape::value(&address.to_string()),
+            Endpoint::Unix(path) => escape::value(path.as_str()),
+        });
+        let listen = repeated("ListenStream", listen)?;
+        // On a unix socket it fails, which is only logged.
+        let is_tcp = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp(_));
+        let no_delay = if self.endpoints.iter().any(is_tcp) {
+            "# Small replies do not wait for acknowledgements.\nNoDelay=yes\n"
+        } else {
+            ""
+        };
+        let text = format!(
+            "\
+{HEAD}#
+# Holds the addresses of an instance. The first connection starts the service of the same name;
+# connections wait here while that boots, and while it is not running.
+
+[Unit]
+Description=doze: addresses of {about}
+SourcePath={source}
+PartOf={target}
+
+[Socket]
+{listen}# A connection to this one wakes the instance, too, and keeps it awake.
+ListenStream={wake}
+FileDescriptorName=doze
+SocketMode=0600
+DirectoryMode=0700
+RemoveOnStop=yes
+{no_delay}# Every wake is a trigger: a limit on them would close the addresses for good.
+TriggerLimitIntervalSec=0
+Slice={slice}
+
+[Install]
+WantedBy={target}
+"
+        );
+        UnitFile::new(prefix.socket(self.instance), text)
+    }
+
+    /// The service, which is the activator with the engine below it.
+    pub fn service(&self) -> Result<UnitFile, UnitError> {
+        let prefix = Prefix::of(self.project);
+        let (target, slice) = (prefix.target(), prefix.slice());
+        let socket = prefix.socket(self.instance);
+        let about = self.about()?;
+        let source = escape::value(self.source.as_str())?;
+        let activator = escape::program(self.activator.as_str())?;
+        let plan = escape::argument(self.plan.as_str());
+        let status = escape::argument(self.status_socket.as_str());
+        let kill_signal = self.kill_signal.name();
+        let start_timeout = time_span(self.start_timeout);
+        let stop_timeout = time_span(self.stop_timeout);
+        let hardening = harden::settings(&self.needs())?;
+        let text = format!(
+            "\
+{HEAD}#
+# Runs while an instance is awake: the activator starts the engine, carries the connections to
+# it, and leaves when the last one is gone. Started by the socket of the same name.
+
+[Unit]
+Description=doze: {about}
+SourcePath={source}
+# The activator has a copy of the socket, so both must go together.
+Requires={socket}
+After={socket}
+PartOf={target}
+# Every wake is a start: a limit on them would close the addresses for good.
+StartLimitIntervalSec=0
+
+[Service]
+# Active means that the engine is ready, not only that there is a process.
+Type=notify
+NotifyAccess=main
+ExecStart={activator} run {plan}
+# Returns when the engine has stopped; only what is left then gets the signal.
+ExecStop={activator} stop {status}
+KillMode=control-group
+KillSignal={kill_signal}
+TimeoutStartSec={start_timeout}
+TimeoutStopSec={stop_timeout}
+# After a crash of the activator. Status 1 is an engine that failed, after all clients were told,
+# and 100 is what a new try cannot mend: both wait for the next client.
+Restart=on-failure
+RestartSec=500ms
+RestartPreventExitStatus=1 100
+# If the engine is killed for its memory, the activator stays to tell the clients.
+OOMPolicy=continue
+# A connection takes up to six files.
+LimitNOFILE=65536
+UMask=0077
+Slice={slice}
+{hardening}"
+        );
+        UnitFile::new(prefix.service(self.instance), text)
+    }
+
+    /// The instance, for people to read.
+    fn about(&self) -> Result<String, UnitError> {
+        let (project, instance, engine) = (self.project, self.instance, self.engine);
+        Ok(escape::value(&format!("{project}/{instance} ({engine})"))?)
+    }
+
+    fn needs(&self) -> Needs<'_> {
+        let own = [
+            self.wake_socket,
+            self.status_socket,
+            self.activator,
+            self.plan,
+        ];
+        let endpoints = self.endpoints.iter().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(_) => None,
+            Endpoint::Unix(path) => Some(path.as_path()),
+        });
+        let lists = self.writable.iter().chain(self.readable).copied();
+        Needs {
+            profile: self.profile,
+            generates_code: self.generates_code,
+            user_namespaces: self.user_namespaces,
+            writable: self.writable,
+            uses_tmp: own
+                .into_iter()
+                .chain(endpoints)
+                .chain(lists)
+                .any(harden::is_in_tmp),
+        }
+    }
+}
+
+/// As systemd.time(7) reads it.
+fn time_span(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}

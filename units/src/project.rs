@@ -1,0 +1,65 @@
+//! The two units of a project as a whole: its target and its slice.
+//!
+//! Must not know the units of an instance but by name.
+
+use camino::Utf8Path;
+use doze_contract::{InstanceName, ProjectName};
+
+use crate::{
+    Prefix, escape,
+    unit::{HEAD, UnitError, UnitFile, repeated},
+};
+
+/// What the units of a project say.
+#[derive(Debug, Clone, Copy)]
+pub struct ProjectUnits<'a> {
+    /// The project.
+    pub project: &'a ProjectName,
+    /// Its `doze.toml`.
+    pub source: &'a Utf8Path,
+}
+
+impl ProjectUnits<'_> {
+    /// The target, which pulls in the sockets of these instances.
+    pub fn target(&self, instances: &[&InstanceName]) -> Result<UnitFile, UnitError> {
+        let prefix = Prefix::of(self.project);
+        let project = escape::value(self.project.as_str())?;
+        let source = escape::value(self.source.as_str())?;
+        let sockets = instances.iter().map(|instance| Ok(prefix.socket(instance)));
+        let wants = repeated("Wants", sockets)?;
+        let text = format!(
+            "\
+{HEAD}#
+# All of a project. While it is active, the addresses of the instances are held and nothing else
+# runs. Stopping it stops everything; stop the slice of the same name to wait until that is done.
+
+[Unit]
+Description=doze: project {project}
+SourcePath={source}
+{wants}
+[Install]
+WantedBy=default.target
+"
+        );
+        UnitFile::new(prefix.target(), text)
+    }
+
+    /// The slice, which all processes of the project are in.
+    pub fn slice(&self) -> Result<UnitFile, UnitError> {
+        let prefix = Prefix::of(self.project);
+        let project = escape::value(self.project.as_str())?;
+        let source = escape::value(self.source.as_str())?;
+        let text = format!(
+            "\
+{HEAD}#
+# Every process of a project is in here: the place for limits on all of it together, and for
+# `systemctl --user stop`, which returns when the last one is gone.
+
+[Unit]
+Description=doze: processes of {project}
+SourcePath={source}
+"
+        );
+        UnitFile::new(prefix.slice(), text)
+    }
+}

@@ -1,0 +1,12 @@
+//! The text of the units, judged by systemd.
+//!
+//! No test here needs a running manager.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod golden;
+mod parsed;
+mod sample;
