@@ -1,3 +1,7 @@
-//! .
+//! The `doze` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doze::run()
+}

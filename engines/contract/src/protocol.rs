@@ -94,7 +94,7 @@ pub struct ToolchainSearch {
     pub needs: Vec<String>,
     /// Folders to look in; one component may be `*`.
     pub folders: Vec<String>,
-    /// Debian packages that install it, for the hint when it is not there.
+    /// Debian packages, any of which installs it, for the hint when it is not there.
     pub packages: Vec<String>,
 }
 
@@ -136,7 +136,8 @@ pub struct Problem {
     pub at: Vec<String>,
     /// Whether the key is wrong rather than its value.
     pub key: bool,
-    /// What is wrong.
+    /// What is wrong: a fragment that follows the name of the key, or of the instance where it is
+    /// about the block as a whole, such as `has to be a string, not a number`.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,

@@ -102,7 +102,7 @@ pub(crate) fn check(call: &Check) -> Checked {
         checked.problems.push(Problem {
             at: Vec::new(),
             key: false,
-            message: format!("every PostgreSQL has a template called `{}`", call.instance),
+            message: "is what every PostgreSQL calls one of its templates".to_owned(),
             hint: Some("the database is called like the instance; choose another name".to_owned()),
         });
     }
@@ -236,8 +236,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                told("Listen_Addresses", &format!("`Listen_Addresses` {ADDRESS}")),
-                told("fsync", &format!("`fsync` {BESIDE}")),
+                told("Listen_Addresses", ADDRESS),
+                told("fsync", BESIDE),
                 told("work mem", "is not the name of a setting"),
                 told("work_mem", "contains a control character"),
             ]

@@ -38,7 +38,7 @@ fn unknown(keys: &[Key], name: &str) -> Problem {
     Problem {
         at: vec![name.to_owned()],
         key: true,
-        message: format!("there is no key `{name}`"),
+        message: "is no key of this engine".to_owned(),
         hint: Some(near.map_or_else(
             || {
                 let names: Vec<_> = keys.iter().map(|key| key.name).collect();
@@ -70,10 +70,7 @@ fn value_problems(key: &Key, value: &Value) -> Vec<Problem> {
             } else if number.is_f64() {
                 Err(expected(key.kind, value))
             } else {
-                Err((
-                    format!("{number} is out of range; it is {min} to {max}"),
-                    None,
-                ))
+                Err((format!("has to be {min} to {max}, not {number}"), None))
             }
         }
         (Kind::Choice { of, .. }, Value::String(text)) => {
@@ -82,7 +79,7 @@ fn value_problems(key: &Key, value: &Value) -> Vec<Problem> {
             } else {
                 let words = of.join(", ");
                 Err((
-                    format!("`{text}` is not one of its values"),
+                    format!("cannot be `{text}`"),
                     Some(format!("the values are {words}")),
                 ))
             }
@@ -115,7 +112,7 @@ fn setting_problem(key: &Key, name: &str, value: &Value) -> Option<Problem> {
     };
     let lower = name.to_ascii_lowercase();
     if let Some((_, reason)) = owned.iter().find(|(owned, _)| *owned == lower) {
-        return Some(problem(true, format!("`{name}` {reason}")));
+        return Some(problem(true, (*reason).to_owned()));
     }
     if let Err((message, _)) = obey(name_rule, name) {
         return Some(problem(true, message));
@@ -129,7 +126,7 @@ fn setting_problem(key: &Key, name: &str, value: &Value) -> Option<Problem> {
         Value::Null | Value::Array(_) | Value::Object(_) => Some(problem(
             false,
             format!(
-                "expected a string, a number or a boolean, found {}",
+                "has to be a string, a number or a boolean, not {}",
                 what(value)
             ),
         )),
@@ -152,7 +149,7 @@ fn expected(kind: Kind, found: &Value) -> Flaw {
         Kind::FlagOrText { .. } => "a boolean or a string",
         Kind::Settings { .. } => "a table",
     };
-    (format!("expected {kind}, found {}", what(found)), None)
+    (format!("has to be {kind}, not {}", what(found)), None)
 }
 
 fn what(value: &Value) -> &'static str {
@@ -251,16 +248,16 @@ mod tests {
         assert_eq!(
             found,
             [
-                told("wrkers", true, "there is no key `wrkers`"),
-                told("sync", false, "expected a boolean, found a string"),
-                told("workers", false, "0 is out of range; it is 1 to 9"),
+                told("wrkers", true, "is no key of this engine"),
+                told("sync", false, "has to be a boolean, not a string"),
+                told("workers", false, "has to be 1 to 9, not 0"),
                 told("title", false, "is empty"),
-                told("level", false, "`mid` is not one of its values"),
-                told("settings.Port", true, "`Port` is made by doze"),
+                told("level", false, "cannot be `mid`"),
+                told("settings.Port", true, "is made by doze"),
                 told(
                     "settings.x",
                     false,
-                    "expected a string, a number or a boolean, found an array"
+                    "has to be a string, a number or a boolean, not an array"
                 ),
             ]
         );
@@ -271,20 +268,20 @@ mod tests {
         for (block, message) in [
             (
                 json!({ "workers": 1.5 }),
-                "expected a whole number, found a number with a fraction",
+                "has to be a whole number, not a number with a fraction",
             ),
             (
                 json!({ "workers": true }),
-                "expected a whole number, found a boolean",
+                "has to be a whole number, not a boolean",
             ),
-            (json!({ "title": 7 }), "expected a string, found a number"),
+            (json!({ "title": 7 }), "has to be a string, not a number"),
             (
                 json!({ "settings": "x" }),
-                "expected a table, found a string",
+                "has to be a table, not a string",
             ),
             (
                 json!({ "workers": u64::MAX }),
-                "18446744073709551615 is out of range; it is 1 to 9",
+                "has to be 1 to 9, not 18446744073709551615",
             ),
         ] {
             assert_eq!(problems(block)[0].2, message);

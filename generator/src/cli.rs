@@ -1,0 +1,115 @@
+//! The command line: one table from which the parser, the help and the completions come.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Permanent local addresses for databases, caches and queues that cost nothing until somebody
+/// connects.
+#[derive(Debug, Parser)]
+#[command(name = "doze", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The project: a doze.toml, or the folder that holds it [default: doze.toml here or above]
+    #[arg(short, long, global = true, value_name = "PATH")]
+    pub config: Option<Utf8PathBuf>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit status: 0 done · 1 failed · 2 edit the command line or doze.toml · 3 not to be trusted
+· 4 no user manager · 5 --check found a difference; `doze run` passes on that of its command";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a doze.toml for the engines of this machine
+    Init {
+        /// Replace one that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Write the units and plans, and start nothing
+    Generate {
+        /// Write everything below this folder instead of where it is used
+        #[arg(long, value_name = "DIR", conflicts_with = "check")]
+        out: Option<Utf8PathBuf>,
+        /// Write nothing; exit with 5 if something would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Bring the sockets up; engines start with their first client
+    Up {
+        /// Only these instances
+        names: Vec<String>,
+        /// Hold the sockets in this process until Ctrl-C, without an init system
+        #[arg(long)]
+        foreground: bool,
+    },
+    /// Take the sockets down and stop what is awake
+    Down,
+    /// Show every instance, and wake none
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the variables that clients read, for eval "$(doze env)"
+    Env {
+        /// The form
+        #[command(flatten)]
+        format: EnvFormat,
+    },
+    /// Run a command with those variables
+    Run {
+        /// The command and its arguments
+        #[arg(required = true, last = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Boot an instance now, and wait until it is ready
+    Wake {
+        /// The instance
+        name: String,
+    },
+    /// Stop an instance now; the next client wakes it again
+    Sleep {
+        /// The instance
+        name: String,
+    },
+    /// Print what an instance and its activator said
+    Logs {
+        /// The instance
+        name: String,
+        /// Go on with what comes
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Print the URL of an instance
+    Url {
+        /// The instance
+        name: String,
+    },
+    /// Show how it works, in a throw-away project
+    Demo,
+    /// Print the version
+    Version,
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The form of `doze env`.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub struct EnvFormat {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// As a .env file
+    #[arg(long)]
+    pub dotenv: bool,
+}

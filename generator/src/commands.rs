@@ -1,0 +1,192 @@
+//! The commands, one file each; here is what they share.
+
+mod completions;
+mod demo;
+mod down;
+mod env;
+mod generate;
+mod init;
+mod logs;
+mod sleep;
+mod status;
+mod up;
+mod wake;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use camino::Utf8PathBuf;
+use clap::Parser;
+use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
+
+use crate::{
+    cli::{Cli, Command},
+    compile::{self, Host},
+    config::{self, File, Project},
+    diagnostic::nearest,
+    dirs::Dirs,
+    drivers::Drivers,
+    failure::Failure,
+    output::print,
+    toolchain::Toolchains,
+    tree::{Area, Installed, Roots, Tree},
+};
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way, too; they go to standard output and are no error.
+            let exit = if error.use_stderr() {
+                Exit::Config
+            } else {
+                Exit::Done
+            };
+            drop(error.print());
+            return exit.into();
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) if failure.is_broken_pipe() => Exit::Done.into(),
+        Err(failure) => {
+            failure.report();
+            failure.exit().into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    // What doze and its activators create is for the user alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let context = Context {
+        dirs: Dirs::from_environment()?,
+        config: cli.config,
+    };
+    let done = |()| Exit::Done.into();
+    match cli.command {
+        Command::Init { force } => init::run(&context, force).map(done),
+        Command::Generate { out, check } => {
+            generate::run(&context, out.as_deref(), check).map(done)
+        }
+        Command::Up { names, foreground } => up::run(&context, &names, foreground).map(done),
+        Command::Down => down::run(&context).map(done),
+        Command::Status { json } => status::run(&context, json).map(done),
+        Command::Env { format } => env::print_all(&context, format).map(done),
+        Command::Run { command } => env::run(
+            &context,
+            &command.into_iter().map(OsString::from).collect::<Vec<_>>(),
+        ),
+        Command::Wake { name } => wake::run(&context, &name).map(done),
+        Command::Sleep { name } => sleep::run(&context, &name).map(done),
+        Command::Logs { name, follow } => logs::run(&context, &name, follow).map(done),
+        Command::Url { name } => env::url(&context, &name).map(done),
+        Command::Demo => demo::run(&context).map(done),
+        Command::Version => print(format_args!("doze {}\n", env!("CARGO_PKG_VERSION")))
+            .map_err(Failure::io("print"))
+            .map(done),
+        Command::Completions { shell } => completions::run(shell).map(done),
+    }
+}
+
+/// What every command starts from.
+struct Context {
+    dirs: Dirs,
+    config: Option<Utf8PathBuf>,
+}
+
+/// A project with all that it compiles to.
+struct Compiled {
+    project: Project,
+    plans: Vec<Plan>,
+    tree: Tree,
+    host: Host,
+}
+
+impl Context {
+    /// The part of the project that needs no driver.
+    fn file(&self) -> Result<File, Failure> {
+        let path = config::find(self.config.as_deref(), &self.dirs.here)?;
+        Ok(File::read(&path)?)
+    }
+
+    /// The whole project. The drivers are gone when this returns.
+    fn compile(&self) -> Result<Compiled, Failure> {
+        let file = self.file()?;
+        let drivers = Drivers::find(&self.dirs.programs).map_err(Failure::io(format!(
+            "look for drivers in {}",
+            self.dirs.programs
+        )))?;
+        let project = file.resolve(&self.dirs, &drivers, &Toolchains::default())?;
+        let host = Host::new(self.dirs.clone());
+        let plans = compile::plans(&project, &host, &drivers)?;
+        let tree = compile::compile(&project, &plans, &host)?;
+        Ok(Compiled {
+            project,
+            plans,
+            tree,
+            host,
+        })
+    }
+
+    /// The instance of this name, which the file declares.
+    fn instance(&self, name: &str) -> Result<(ProjectName, InstanceName), Failure> {
+        let file = self.file()?;
+        if let Some(block) = file.block(name) {
+            return Ok((file.name.clone(), block.name.clone()));
+        }
+        let names = file.blocks.iter().map(|block| block.name.as_str());
+        Err(unknown_instance(name, &file.name, names))
+    }
+
+    /// Where the files of a project belong.
+    fn roots(&self, project: &Project) -> Roots {
+        let folder = project
+            .source
+            .parent()
+            .map(ToOwned::to_owned)
+            .unwrap_or_default();
+        Roots {
+            units: self.dirs.units.clone(),
+            plans: self.dirs.plans(&project.name),
+            project: folder.join(".doze"),
+        }
+    }
+
+    /// The control socket of a listener in the foreground.
+    fn control(&self, project: &ProjectName) -> Utf8PathBuf {
+        self.dirs.sockets(project).join("foreground.sock")
+    }
+}
+
+impl Compiled {
+    /// Reads what is installed of the project.
+    fn installed(&self, roots: &Roots) -> Result<Installed, Failure> {
+        let units = doze_units::Prefix::of(&self.project.name);
+        let owns = |area: Area, name: &str| match area {
+            Area::Units => units.owns(name),
+            Area::Plans => name.strip_suffix(".json").is_some(),
+            Area::Project => false,
+        };
+        Installed::read(roots, &self.tree, owns).map_err(Failure::io("read what is installed"))
+    }
+}
+
+fn unknown_instance<'a>(
+    name: &str,
+    project: &ProjectName,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Failure {
+    let hint = match nearest(name, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => match names.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "doze.toml declares no instance".into(),
+            all => format!("the instances are {all}"),
+        },
+    };
+    Failure::UnknownInstance {
+        name: name.into(),
+        project: project.to_string(),
+        hint,
+    }
+}

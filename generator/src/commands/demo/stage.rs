@@ -1,0 +1,264 @@
+//! The throw-away project: built, brought up, and taken away whatever happens in between.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{Plan, exit::Exit};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::super::Context;
+use crate::{
+    config::FILE_NAME, dirs::Dirs, drivers::Drivers, failure::Failure, fsx, systemd::Systemd,
+    toolchain::Toolchains, tree::Area,
+};
+
+/// A project that is up.
+pub(super) struct Stage {
+    context: Context,
+    name: String,
+    listener: Option<Child>,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Writes a project with one instance of every engine of this machine, and brings it up.
+    pub(super) fn build(context: &Context) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new()
+            .prefix("doze-demo-")
+            .tempdir()
+            .map_err(Failure::io("make a temporary folder"))?;
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned())
+            .map_err(|path| Failure::plain(format!("{} is not UTF-8", path.display())))?;
+        let name = path.file_name().unwrap_or("doze-demo").to_owned();
+        let text = doze_toml(context, &name)?;
+        let file = path.join(FILE_NAME);
+        fsx::replace(&file, &text, 0o600).map_err(Failure::io(format!("write {file}")))?;
+        let dirs = Dirs {
+            home: path.join("home"),
+            ..context.dirs.clone()
+        };
+        let mut stage = Self {
+            context: Context {
+                dirs,
+                config: Some(file),
+            },
+            name,
+            listener: None,
+            folder,
+        };
+        stage.up()?;
+        Ok(stage)
+    }
+
+    fn up(&mut self) -> Result<(), Failure> {
+        if Systemd::connect()?.is_some() {
+            return self.doze(&["up"]);
+        }
+        let mut child = self
+            .command(&["up", "--foreground"])?
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(Failure::io("start the listener"))?;
+        let output = child.stdout.take();
+        self.listener = Some(child);
+        // It speaks when all sockets are bound.
+        let spoke = output.is_some_and(|output| {
+            BufReader::new(output)
+                .lines()
+                .map_while(Result::ok)
+                .any(|line| line.contains("Ctrl-C"))
+        });
+        if spoke {
+            Ok(())
+        } else {
+            Err(Failure::plain("the listener did not come up"))
+        }
+    }
+
+    pub(super) fn folder(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    /// Who holds the sockets.
+    pub(super) fn holder(&self) -> &'static str {
+        match self.listener {
+            Some(_) => "a listener in the foreground (there is no systemd user manager here)",
+            None => "the systemd user manager",
+        }
+    }
+
+    pub(super) fn plans(&self) -> Result<Vec<Plan>, Failure> {
+        Ok(self.context.compile()?.plans)
+    }
+
+    /// How many processes of doze and of engines the project has now, the listener not counted.
+    pub(super) fn processes(&self) -> usize {
+        let processes = processes();
+        let listener = self.listener.as_ref().map(Child::id);
+        let mut ours: Vec<u32> = processes
+            .iter()
+            .filter(|process| process.command.contains(&self.name) && Some(process.pid) != listener)
+            .map(|process| process.pid)
+            .collect();
+        loop {
+            let new =
+                |process: &&Process| ours.contains(&process.parent) && !ours.contains(&process.pid);
+            let children: Vec<_> = processes
+                .iter()
+                .filter(new)
+                .map(|process| process.pid)
+                .collect();
+            if children.is_empty() {
+                return ours.len();
+            }
+            ours.extend(children);
+        }
+    }
+
+    /// Takes everything away and says what could not be.
+    pub(super) fn strike(mut self) -> Result<(), Failure> {
+        self.take_away()
+    }
+
+    fn take_away(&mut self) -> Result<(), Failure> {
+        if let Some(mut listener) = self.listener.take() {
+            let pid = i32::try_from(listener.id()).ok().and_then(Pid::from_raw);
+            if pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok()) {
+                listener.wait().map_err(Failure::io("stop the listener"))?;
+            }
+        } else if fs::metadata(self.folder.path()).is_ok() {
+            self.doze(&["down"])?;
+            let compiled = self.context.compile()?;
+            for (area, unit) in compiled.tree.0.keys() {
+                if *area == Area::Units {
+                    let path = self.context.dirs.units.join(unit);
+                    fsx::missing_is_none(fs::remove_file(&path))
+                        .map_err(Failure::io(format!("remove {path}")))?;
+                }
+            }
+            if let Some(systemd) = Systemd::connect()? {
+                systemd.reload()?;
+            }
+        }
+        let sockets = self.context.dirs.runtime.join(&self.name);
+        fsx::missing_is_none(fs::remove_dir_all(&sockets))
+            .map_err(Failure::io(format!("remove {sockets}")))?;
+        fsx::missing_is_none(fs::remove_dir_all(self.folder.path()))
+            .map_err(Failure::io("remove the temporary folder"))?;
+        Ok(())
+    }
+
+    fn doze(&self, arguments: &[&str]) -> Result<(), Failure> {
+        let output = self
+            .command(arguments)?
+            .output()
+            .map_err(Failure::io(format!("run doze {}", arguments.join(" "))))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Failure::plain(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command, Failure> {
+        let program = env::current_exe().map_err(Failure::io("find the doze program"))?;
+        let mut command = Command::new(program);
+        command
+            .args(
+                self.context
+                    .config
+                    .as_ref()
+                    .map(|file| format!("--config={file}")),
+            )
+            .args(arguments)
+            .env("DOZE_HOME", &self.context.dirs.home)
+            .stdin(Stdio::null());
+        Ok(command)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // After `strike` there is nothing left to do; on the way out of an error, best effort.
+        drop(self.take_away());
+    }
+}
+
+fn doze_toml(context: &Context, name: &str) -> Result<String, Failure> {
+    let drivers = Drivers::find(&context.dirs.programs).map_err(Failure::io("look for drivers"))?;
+    let toolchains = Toolchains::default();
+    let mut text = vec![format!(
+        "name = \"{name}\"\n[defaults]\nidle_timeout = \"1s\"\n"
+    )];
+    // The ports stay bound until all are known, so that they differ.
+    let mut bound = Vec::new();
+    let mut packages = Vec::new();
+    for engine in drivers.engines() {
+        let Some(description) = drivers.describe(engine)? else {
+            continue;
+        };
+        packages.push(description.toolchain.packages.join(" or "));
+        let found = toolchains.of(engine, &description.toolchain);
+        let Some(newest) = found.first() else {
+            continue;
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(Failure::io("find a free port"))?;
+        let port = listener
+            .local_addr()
+            .map_err(Failure::io("find a free port"))?
+            .port();
+        bound.push(listener);
+        let version = &newest.version;
+        let name = &description.example;
+        text.push(format!(
+            "[{engine}.{name}]\nversion = \"{version}\"\nport = {port}\n"
+        ));
+    }
+    if bound.is_empty() {
+        return Err(Failure::Plain {
+            message: "there is no engine on this machine".into(),
+            hint: Some(format!("install one (Debian: {})", packages.join(", "))),
+            exit: Exit::Failed,
+        });
+    }
+    Ok(text.concat())
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    command: String,
+}
+
+/// The process table by proc(5).
+fn processes() -> Vec<Process> {
+    let Ok(entries) = Utf8Path::new("/proc").read_dir_utf8() else {
+        return Vec::new();
+    };
+    let process = |entry: camino::Utf8DirEntry| {
+        let pid = entry.file_name().parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let parent = stat
+            .rsplit_once(')')?
+            .1
+            .split_whitespace()
+            .nth(1)?
+            .parse()
+            .ok()?;
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        Some(Process {
+            pid,
+            parent,
+            command: String::from_utf8_lossy(&command).into_owned(),
+        })
+    };
+    entries.flatten().filter_map(process).collect()
+}

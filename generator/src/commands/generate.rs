@@ -1,0 +1,90 @@
+//! `doze generate`: files, and nothing else.
+
+use camino::Utf8Path;
+use doze_contract::exit::Exit;
+use doze_units::Prefix;
+
+use super::{Compiled, Context};
+use crate::{
+    failure::Failure,
+    output::print_lines,
+    tree::{self, Area, Roots, Step},
+};
+
+pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Result<(), Failure> {
+    let compiled = context.compile()?;
+    let roots = match out {
+        Some(folder) => Roots::below(&context.dirs.here.join(folder)),
+        None => context.roots(&compiled.project),
+    };
+    if out.is_none() {
+        super::up::refuse_taken_name(context, &compiled.project)?;
+    }
+    let installed = compiled.installed(&roots)?;
+    let steps = tree::converge(&compiled.tree, &installed);
+    if check {
+        return report_drift(&roots, &steps);
+    }
+    for step in &steps {
+        // A unit whose file is gone cannot be stopped any more, so `doze up`, which stops it
+        // first, removes it. Below another folder nothing runs.
+        if matches!(step, Step::Remove((Area::Units, _))) && out.is_none() {
+            continue;
+        }
+        tree::apply(&compiled.tree, &roots, step).map_err(Failure::io(format!(
+            "write below {}",
+            roots.of(step.place().0)
+        )))?;
+    }
+    say(&compiled, &roots, &steps, out.is_some())
+}
+
+fn report_drift(roots: &Roots, steps: &[Step]) -> Result<(), Failure> {
+    let line = |step: &Step| {
+        let word = match step {
+            Step::Add(_) => "missing",
+            Step::Change(_) => "differs",
+            Step::Remove(_) => "stale",
+        };
+        let (area, name) = step.place();
+        format!("{word}  {}", roots.of(*area).join(name))
+    };
+    let lines: Vec<_> = steps.iter().map(line).collect();
+    print_lines(&lines).map_err(Failure::io("print"))?;
+    if steps.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Told(Exit::Drift))
+    }
+}
+
+fn say(compiled: &Compiled, roots: &Roots, steps: &[Step], elsewhere: bool) -> Result<(), Failure> {
+    let removed = |step: &&Step| matches!(step, Step::Remove((Area::Units, _))) && !elsewhere;
+    let stale: Vec<_> = steps
+        .iter()
+        .filter(removed)
+        .map(|step| step.place().1.as_str())
+        .collect();
+    let (written, all) = (steps.len() - stale.len(), compiled.tree.0.len());
+    let mut lines = Vec::new();
+    if written > 0 {
+        lines.push(format!(
+            "wrote {written} of {all} files; the units are in {}",
+            roots.units
+        ));
+    }
+    if written > 0 && !elsewhere {
+        let target = Prefix::of(&compiled.project.name).target();
+        let reload = "systemctl --user daemon-reload";
+        lines.push(format!(
+            "start them with: {reload} && systemctl --user start '{target}'"
+        ));
+    }
+    if !stale.is_empty() {
+        lines.push(format!(
+            "no longer declared, removed by `doze up`: {}",
+            stale.join(", ")
+        ));
+    }
+    print_lines(&lines).map_err(Failure::io("print"))
+}

@@ -1,0 +1,281 @@
+//! `doze up`: from what is installed and running to what `doze.toml` says, by the fewest steps.
+
+mod applied;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use doze_contract::{Plan, ProjectName, exit::Exit};
+use doze_units::{Prefix, manager::UnitState};
+
+use self::applied::Applied;
+use super::{Compiled, Context, unknown_instance};
+use crate::{
+    compile::{SOURCE, plan_name},
+    config::Project,
+    failure::{Failure, chain},
+    file_lock::{self, FileLock},
+    foreground::{self, Foreground},
+    fsx,
+    output::{complain, print_lines},
+    ports,
+    systemd::{self, Systemd},
+    tree::{self, Area, Roots, Step},
+};
+
+pub(super) fn run(context: &Context, names: &[String], foreground: bool) -> Result<(), Failure> {
+    let compiled = context.compile()?;
+    refuse_unknown(&compiled, names)?;
+    let project = &compiled.project.name;
+    if foreground::is_running(&context.control(project)) {
+        return Err(Failure::Plain {
+            message: format!("{project} is up in the foreground of another terminal"),
+            hint: Some("stop it there with Ctrl-C, or with `doze down`".into()),
+            exit: Exit::Failed,
+        });
+    }
+    match Systemd::connect()? {
+        Some(systemd) if !foreground => under_systemd(context, &compiled, names, &systemd),
+        found => in_foreground(context, compiled, names, found.is_none() && !foreground),
+    }
+}
+
+fn refuse_unknown(compiled: &Compiled, names: &[String]) -> Result<(), Failure> {
+    let known = || compiled.plans.iter().map(|plan| plan.instance.as_str());
+    match names
+        .iter()
+        .find(|name| !known().any(|known| known == name.as_str()))
+    {
+        Some(name) => Err(unknown_instance(name, &compiled.project.name, known())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a project whose name, and so whose units and data, belong to another `doze.toml` that
+/// is still there.
+pub(super) fn refuse_taken_name(context: &Context, project: &Project) -> Result<(), Failure> {
+    let owner = context.dirs.plans(&project.name).join(SOURCE);
+    let read = fsx::read(&owner).map_err(Failure::io(format!("read {owner}")))?;
+    match read.as_deref().map(str::trim_end) {
+        Some(other) if other != project.source && Utf8Path::new(other).is_file() => {
+            Err(Failure::NameTaken {
+                name: project.name.to_string(),
+                other: other.to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One command at a time works on a project.
+pub(super) fn lock(context: &Context, project: &ProjectName) -> Result<FileLock, Failure> {
+    Ok(file_lock::lock(
+        &context.dirs.project(project).join("lock"),
+    )?)
+}
+
+/// Forgets what was applied: nothing of it runs any more.
+pub(super) fn forget_applied(context: &Context, project: &ProjectName) -> Result<(), Failure> {
+    Applied::forget(&context.dirs.sockets(project)).map_err(Failure::io("forget what was applied"))
+}
+
+fn in_foreground(
+    context: &Context,
+    compiled: Compiled,
+    names: &[String],
+    no_manager: bool,
+) -> Result<(), Failure> {
+    let project = compiled.project.name.clone();
+    refuse_taken_name(context, &compiled.project)?;
+    let roots = context.roots(&compiled.project);
+    // The lock is for writing only: other commands go on working while the listener runs.
+    let lock = lock(context, &project)?;
+    for step in tree::converge(&compiled.tree, &compiled.installed(&roots)?) {
+        if step.place().0 != Area::Units {
+            write(&compiled, &roots, &step)?;
+        }
+    }
+    drop(lock);
+    let wanted =
+        |plan: &Plan| names.is_empty() || names.iter().any(|n| n == plan.instance.as_str());
+    let plans: Vec<_> = compiled.plans.into_iter().filter(wanted).collect();
+    let mut lines = Vec::new();
+    if no_manager {
+        lines.push("no systemd user manager here, so this process holds the sockets".into());
+    }
+    for plan in &plans {
+        lines.push(line(plan, "listening"));
+    }
+    lines.push("Ctrl-C stops everything".into());
+    let instances = plans
+        .into_iter()
+        .map(|plan| {
+            (
+                context.dirs.plans(&project).join(plan_name(&plan.instance)),
+                plan,
+            )
+        })
+        .map(|(path, plan)| (plan, path))
+        .collect();
+    let foreground = Foreground {
+        activator: compiled.host.activator(),
+        instances,
+        control: context.control(&project),
+    };
+    Ok(foreground.run(|| drop(print_lines(&lines)))?)
+}
+
+fn under_systemd(
+    context: &Context,
+    compiled: &Compiled,
+    names: &[String],
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let project = &compiled.project.name;
+    let prefix = Prefix::of(project);
+    refuse_taken_name(context, &compiled.project)?;
+    let _lock = lock(context, project)?;
+    let roots = context.roots(&compiled.project);
+    let steps = tree::converge(&compiled.tree, &compiled.installed(&roots)?);
+    let states = systemd.states(project)?;
+
+    // A unit has to be stopped while its file is still there.
+    let gone: Vec<String> = removed_units(&steps).map(ToOwned::to_owned).collect();
+    let loaded = gone
+        .iter()
+        .filter(|unit| states.contains_key(*unit))
+        .cloned();
+    systemd.stop(&loaded.collect::<Vec<_>>())?;
+    for step in &steps {
+        write(compiled, &roots, step)?;
+    }
+    let units_changed = steps.iter().any(|step| step.place().0 == Area::Units);
+    if units_changed || !states.contains_key(&prefix.target()) {
+        systemd.reload()?;
+    }
+
+    let folder = context.dirs.sockets(project);
+    let applied =
+        Applied::read(&folder, &compiled.tree).map_err(Failure::io("read what was applied"))?;
+    let changes = decide(&compiled.plans, names, &states, &steps, &applied);
+    systemd.stop(&changes.stop)?;
+    let sockets = gone.iter().filter_map(|unit| unit.strip_suffix(".socket"));
+    let mut lines: Vec<String> = sockets
+        .map(|unit| format!("{unit} is no longer declared and is gone; its data stays"))
+        .chain(changes.told)
+        .collect();
+    let (ready, mut failed) = bindable(&changes.start);
+    lines.extend(ready.iter().map(|plan| line(plan, "listening")));
+    let mut start: Vec<_> = ready
+        .iter()
+        .map(|plan| prefix.socket(&plan.instance))
+        .collect();
+    let whole = names.is_empty() && failed.is_empty();
+    if whole
+        && !states
+            .get(&prefix.target())
+            .is_some_and(UnitState::is_active)
+    {
+        start.push(prefix.target());
+    }
+    failed.extend(systemd.start(&start)?.iter().map(ToString::to_string));
+    if whole && failed.is_empty() {
+        systemd::enable(&context.dirs.units, project).map_err(Failure::io("enable the target"))?;
+    }
+    if failed.is_empty() {
+        applied
+            .record(&folder)
+            .map_err(Failure::io("record what was applied"))?;
+    }
+    print_lines(&lines).map_err(Failure::io("print"))?;
+    for reason in &failed {
+        complain(format_args!("error: {reason}\n"));
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Told(Exit::Failed))
+    }
+}
+
+/// What has to be stopped and started, so that what runs is what is installed.
+#[derive(Debug, Default)]
+struct Changes<'a> {
+    stop: Vec<String>,
+    start: Vec<&'a Plan>,
+    told: Vec<String>,
+}
+
+fn decide<'a>(
+    plans: &'a [Plan],
+    names: &[String],
+    states: &BTreeMap<String, UnitState>,
+    steps: &[Step],
+    applied: &Applied,
+) -> Changes<'a> {
+    let touched: BTreeSet<&str> = steps.iter().map(|step| step.place().1.as_str()).collect();
+    let is_active = |unit: &str| states.get(unit).is_some_and(UnitState::is_active);
+    // Whoever started the units may not have left a record; then it is the files that tell.
+    let changed = |unit: &str, plan: &str| {
+        let by_file = touched.contains(unit) || touched.contains(plan);
+        applied.differs(unit, plan).unwrap_or(by_file)
+    };
+    let mut changes = Changes::default();
+    for plan in plans {
+        let prefix = Prefix::of(&plan.project);
+        let (socket, service) = (
+            prefix.socket(&plan.instance),
+            prefix.service(&plan.instance),
+        );
+        let rebind = is_active(&socket) && changed(&socket, &socket);
+        if is_active(&service) && (rebind || changed(&service, &plan_name(&plan.instance))) {
+            changes.stop.push(service);
+            changes
+                .told
+                .push(format!("{}: stopped for its new settings", plan.instance));
+        }
+        let wanted = names.is_empty() || names.iter().any(|name| name == plan.instance.as_str());
+        if rebind || (wanted && !is_active(&socket)) {
+            changes.start.push(plan);
+        }
+        if rebind {
+            changes.stop.push(socket);
+        }
+    }
+    changes
+}
+
+/// Those of the plans whose endpoints can be bound, and why the others cannot.
+fn bindable<'a>(plans: &[&'a Plan]) -> (Vec<&'a Plan>, Vec<String>) {
+    let (mut ready, mut failed) = (Vec::new(), Vec::new());
+    for plan in plans {
+        match plan.endpoints.iter().try_for_each(ports::check) {
+            Ok(()) => ready.push(*plan),
+            Err(error) => failed.push(format!("{}: {}", plan.instance, chain(&error))),
+        }
+    }
+    (ready, failed)
+}
+
+fn removed_units(steps: &[Step]) -> impl Iterator<Item = &str> {
+    steps.iter().filter_map(|step| match step {
+        Step::Remove((Area::Units, name)) => Some(name.as_str()),
+        Step::Add(_) | Step::Change(_) | Step::Remove(_) => None,
+    })
+}
+
+fn write(compiled: &Compiled, roots: &Roots, step: &Step) -> Result<(), Failure> {
+    let (area, name) = step.place();
+    tree::apply(&compiled.tree, roots, step)
+        .map_err(Failure::io(format!("write {}", roots.of(*area).join(name))))
+}
+
+fn line(plan: &Plan, what: &str) -> String {
+    let places: Vec<_> = plan.endpoints.iter().map(ToString::to_string).collect();
+    format!(
+        "{} ({}): {what} on {}",
+        plan.instance,
+        plan.engine,
+        places.join(", ")
+    )
+}

@@ -1,0 +1,303 @@
+//! From a project to the files that run it.
+//!
+//! [`plans`] asks the drivers; [`compile`] is pure: the same plans and host give the same bytes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{
+    Endpoint, EngineName, InstanceName, Plan, ProjectName,
+    plan::{Body, FORMAT, Signal},
+    protocol::PlanCall,
+};
+use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    config::{Instance, Project},
+    dirs::Dirs,
+    drivers::{DriverError, Drivers},
+    tree::{Area, Tree},
+};
+
+/// What the files depend on besides the project.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Where things are.
+    pub dirs: Dirs,
+    /// The user is root, whom some engines refuse.
+    pub is_root: bool,
+    /// unshare(1), which gives an engine that refuses root another uid to see.
+    pub unshare: Option<Utf8PathBuf>,
+    /// How far the units can be hardened.
+    pub profile: Profile,
+}
+
+/// Why a project cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// A driver does not do its part.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// An engine refuses root, and there is no way around it.
+    #[error("{engine} refuses to run as root and unshare(1) is not there; use another user")]
+    RefusesRoot {
+        /// The engine.
+        engine: EngineName,
+    },
+    /// A plan cannot be written as JSON.
+    #[error("cannot write the plan of `{instance}`")]
+    Plan {
+        /// The instance.
+        instance: InstanceName,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A unit cannot be written.
+    #[error("cannot write the units of `{instance}`")]
+    Unit {
+        /// The instance, or the project.
+        instance: String,
+        /// Why.
+        #[source]
+        source: UnitError,
+    },
+    /// The endpoints cannot be written.
+    #[error("cannot write the list of endpoints")]
+    Endpoints(#[source] toml::ser::Error),
+}
+
+impl Host {
+    /// Looks at the machine.
+    pub fn new(dirs: Dirs) -> Self {
+        let is_root = rustix::process::geteuid().is_root();
+        let places = ["/usr/bin/unshare", "/bin/unshare"].map(Utf8PathBuf::from);
+        let unshare = places.into_iter().find(|path| path.is_file());
+        Self {
+            dirs,
+            is_root,
+            unshare,
+            profile: Profile::Seccomp,
+        }
+    }
+
+    /// The words in front of the command line of an engine that refuses root: inside a user
+    /// namespace it sees itself as `nobody`, while its files stay root's.
+    fn launcher(&self, instance: &Instance) -> Result<Vec<String>, CompileError> {
+        if !self.is_root || !instance.refuses_root {
+            return Ok(Vec::new());
+        }
+        let engine = instance.engine.clone();
+        let unshare = self
+            .unshare
+            .as_ref()
+            .ok_or(CompileError::RefusesRoot { engine })?;
+        let words = [
+            unshare.as_str(),
+            "-U",
+            "--map-user=65534",
+            "--map-group=65534",
+            "--",
+        ];
+        Ok(words.map(String::from).to_vec())
+    }
+
+    /// The activator that ships with this program.
+    pub fn activator(&self) -> Utf8PathBuf {
+        self.dirs.programs.join("doze-activator")
+    }
+}
+
+/// The plans of all instances, in their order.
+pub fn plans(project: &Project, host: &Host, drivers: &Drivers) -> Result<Vec<Plan>, CompileError> {
+    project
+        .instances
+        .iter()
+        .map(|instance| plan(project, instance, host, drivers))
+        .collect()
+}
+
+fn plan(
+    project: &Project,
+    instance: &Instance,
+    host: &Host,
+    drivers: &Drivers,
+) -> Result<Plan, CompileError> {
+    let paths = host.dirs.instance(&project.name, &instance.name);
+    let call = PlanCall {
+        project: project.name.clone(),
+        instance: instance.name.clone(),
+        block: instance.block.clone(),
+        toolchain: instance.toolchain.clone(),
+        endpoints: instance.endpoints.clone(),
+        data: paths.data.clone(),
+        run: paths.run.clone(),
+    };
+    let body: Body = drivers.plan(&instance.engine, call)?;
+    let mut plan = Plan {
+        format: FORMAT,
+        revision: String::new(),
+        project: project.name.clone(),
+        instance: instance.name.clone(),
+        engine: instance.engine.clone(),
+        idle_timeout: instance.idle_timeout,
+        endpoints: instance.endpoints.clone(),
+        paths,
+        driver: drivers
+            .program(&instance.engine)
+            .map(ToOwned::to_owned)
+            .unwrap_or_default(),
+        launcher: host.launcher(instance)?,
+        body,
+    };
+    plan.revision = digest(&plan_text(&plan)?);
+    Ok(plan)
+}
+
+/// Everything that the project's plans become: the plans themselves, the units, the endpoints.
+pub fn compile(project: &Project, plans: &[Plan], host: &Host) -> Result<Tree, CompileError> {
+    let mut tree = Tree::default();
+    let units = ProjectUnits {
+        project: &project.name,
+        source: &project.source,
+    };
+    let names: Vec<_> = plans.iter().map(|plan| &plan.instance).collect();
+    let of_project = |source| CompileError::Unit {
+        instance: project.name.to_string(),
+        source,
+    };
+    add_unit(&mut tree, units.target(&names).map_err(of_project)?);
+    add_unit(&mut tree, units.slice().map_err(of_project)?);
+    for plan in plans {
+        let of_instance = |source| CompileError::Unit {
+            instance: plan.instance.to_string(),
+            source,
+        };
+        let name = plan_name(&plan.instance);
+        let path = host.dirs.plans(&project.name).join(&name);
+        let (socket, service) =
+            instance_units(&project.source, plan, &path, host).map_err(of_instance)?;
+        add_unit(&mut tree, socket);
+        add_unit(&mut tree, service);
+        tree.private(Area::Plans, name, plan_text(plan)?);
+    }
+    tree.private(Area::Plans, SOURCE, format!("{}\n", project.source));
+    endpoints(&mut tree, &project.name, plans)?;
+    Ok(tree)
+}
+
+fn instance_units(
+    source: &Utf8Path,
+    plan: &Plan,
+    plan_path: &Utf8Path,
+    host: &Host,
+) -> Result<(UnitFile, UnitFile), UnitError> {
+    let members = &plan.body.members;
+    let programs: Vec<&Utf8Path> = members
+        .iter()
+        .filter_map(|member| member.argv.first())
+        .map(|program| Utf8Path::new(program.as_str()))
+        .chain([plan.driver.as_path()])
+        .collect();
+    let project = host.dirs.project(&plan.project);
+    let sockets = host.dirs.sockets(&plan.project);
+    // Should the activator be gone, systemd stops what is left in one way for all members.
+    let stop = members.last().map(|member| &member.stop);
+    let units = InstanceUnits {
+        project: &plan.project,
+        instance: &plan.instance,
+        engine: &plan.engine,
+        source,
+        endpoints: &plan.endpoints,
+        wake_socket: &plan.paths.wake_socket,
+        status_socket: &plan.paths.status_socket,
+        activator: &host.activator(),
+        plan: plan_path,
+        kill_signal: stop.map_or(Signal::Term, |stop| stop.signal),
+        start_timeout: members
+            .iter()
+            .map(|member| member.ready_within)
+            .sum::<Duration>()
+            + MARGIN,
+        stop_timeout: members
+            .iter()
+            .map(|member| member.stop.within)
+            .sum::<Duration>()
+            + MARGIN,
+        writable: &[&project, &sockets],
+        readable: &programs,
+        profile: host.profile,
+        generates_code: plan.body.generates_code,
+        user_namespaces: !plan.launcher.is_empty(),
+    };
+    Ok((units.socket()?, units.service()?))
+}
+
+/// What the activator needs besides its engine, before the init system loses patience with it.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// The file beside the plans that tells whose they are: it holds the path of the `doze.toml`.
+pub const SOURCE: &str = "SOURCE";
+
+/// The file name of an instance's plan.
+pub fn plan_name(instance: &InstanceName) -> String {
+    format!("{instance}.json")
+}
+
+fn plan_text(plan: &Plan) -> Result<String, CompileError> {
+    let text = serde_json::to_string_pretty(plan).map_err(|source| CompileError::Plan {
+        instance: plan.instance.clone(),
+        source,
+    })?;
+    Ok(text + "\n")
+}
+
+/// A short name for a text: the first half of its SHA-256.
+pub fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let nibbles = digest
+        .iter()
+        .take(16)
+        .flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles
+        .filter_map(|nibble| char::from_digit(nibble.into(), 16))
+        .collect()
+}
+
+fn add_unit(tree: &mut Tree, unit: UnitFile) {
+    tree.public(Area::Units, unit.name, unit.text);
+}
+
+fn endpoints(tree: &mut Tree, project: &ProjectName, plans: &[Plan]) -> Result<(), CompileError> {
+    #[derive(Serialize)]
+    struct Endpoints<'a> {
+        project: &'a ProjectName,
+        instances: BTreeMap<InstanceName, Entry>,
+    }
+    #[derive(Serialize)]
+    struct Entry {
+        engine: EngineName,
+        endpoints: Vec<Endpoint>,
+        variable: String,
+        url: String,
+    }
+    let entry = |plan: &Plan| Entry {
+        engine: plan.engine.clone(),
+        endpoints: plan.endpoints.clone(),
+        variable: plan.body.connection.variable.clone(),
+        url: plan.body.connection.url.clone(),
+    };
+    let instances = plans
+        .iter()
+        .map(|plan| (plan.instance.clone(), entry(plan)))
+        .collect();
+    let list = Endpoints { project, instances };
+    let json = serde_json::to_string_pretty(&list).unwrap_or_default() + "\n";
+    let toml = toml::to_string_pretty(&list).map_err(CompileError::Endpoints)?;
+    tree.private(Area::Project, "endpoints.json", json);
+    tree.private(Area::Project, "endpoints.toml", toml);
+    tree.public(Area::Project, ".gitignore", "*\n".into());
+    Ok(())
+}

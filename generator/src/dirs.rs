@@ -1,0 +1,128 @@
+//! Where things are: DESIGN's table of folders as functions.
+//!
+//! Follows the XDG base directory specification. Must not know what stands in the files.
+
+use std::{env, ffi::OsString, fs, io, path::PathBuf};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{InstanceName, ProjectName, plan::Paths};
+use etcetera::BaseStrategy;
+
+/// Why the folders cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum DirsError {
+    /// Neither `HOME` nor a passwd entry.
+    #[error("cannot tell the home directory; set HOME")]
+    Home(#[source] etcetera::HomeDirError),
+    /// Paths stand in unit files and plans, which are text.
+    #[error("{0:?} is not UTF-8; doze cannot write it into a unit")]
+    NotUtf8(PathBuf),
+    /// A folder that is configured by a relative path would move with the working directory.
+    #[error("{name} is {path:?}, which is not an absolute path")]
+    Relative {
+        /// The environment variable.
+        name: &'static str,
+        /// What it says.
+        path: OsString,
+    },
+    /// The path of doze's own program is unknown.
+    #[error("cannot tell where the doze program is")]
+    Program(#[source] io::Error),
+    /// The working directory is gone or unreadable.
+    #[error("cannot tell the working directory")]
+    WorkingDirectory(#[source] io::Error),
+}
+
+/// The folders of one user.
+#[derive(Debug, Clone)]
+pub struct Dirs {
+    /// `$DOZE_HOME`, else `$XDG_DATA_HOME/doze`.
+    pub home: Utf8PathBuf,
+    /// The user's own systemd units.
+    pub units: Utf8PathBuf,
+    /// `$XDG_RUNTIME_DIR/doze`, for sockets.
+    pub runtime: Utf8PathBuf,
+    /// The folder of the programs that ship together: doze, its activator, its drivers.
+    pub programs: Utf8PathBuf,
+    /// The working directory.
+    pub here: Utf8PathBuf,
+}
+
+impl Dirs {
+    /// Reads the environment of this process.
+    pub fn from_environment() -> Result<Self, DirsError> {
+        let base = etcetera::base_strategy::Xdg::new().map_err(DirsError::Home)?;
+        let home = match env::var_os("DOZE_HOME").filter(|path| !path.is_empty()) {
+            Some(path) if PathBuf::from(&path).is_absolute() => utf8(path.into())?,
+            Some(path) => {
+                return Err(DirsError::Relative {
+                    name: "DOZE_HOME",
+                    path,
+                });
+            }
+            None => utf8(base.data_dir())?.join("doze"),
+        };
+        let runtime = match base.runtime_dir() {
+            Some(path) => utf8(path)?.join("doze"),
+            None => default_runtime().unwrap_or_else(|| home.join("run")),
+        };
+        let program = env::current_exe().map_err(DirsError::Program)?;
+        let program = utf8(program)?;
+        let here = env::current_dir().map_err(DirsError::WorkingDirectory)?;
+        Ok(Self {
+            units: utf8(base.config_dir())?.join("systemd/user"),
+            programs: program.parent().unwrap_or(Utf8Path::new("/")).to_owned(),
+            here: utf8(here)?,
+            home,
+            runtime,
+        })
+    }
+
+    /// The folder of everything that belongs to a project.
+    pub fn project(&self, project: &ProjectName) -> Utf8PathBuf {
+        self.home.join("projects").join(project.as_str())
+    }
+
+    /// The folder of a project's plans.
+    pub fn plans(&self, project: &ProjectName) -> Utf8PathBuf {
+        self.project(project).join("plans")
+    }
+
+    /// The folder in which each instance of a project has its data directory.
+    pub fn data(&self, project: &ProjectName) -> Utf8PathBuf {
+        self.project(project).join("data")
+    }
+
+    /// The folder of a project's sockets.
+    pub fn sockets(&self, project: &ProjectName) -> Utf8PathBuf {
+        self.runtime.join(project.as_str())
+    }
+
+    /// The files and folders of one instance.
+    pub fn instance(&self, project: &ProjectName, instance: &InstanceName) -> Paths {
+        let sockets = self.sockets(project).join(instance.as_str());
+        Paths {
+            wake_socket: sockets.join("wake.sock"),
+            status_socket: sockets.join("status.sock"),
+            run: sockets.join("engine"),
+            lock: self.project(project).join("locks").join(instance.as_str()),
+            data: self.data(project).join(instance.as_str()),
+            log: self
+                .project(project)
+                .join("logs")
+                .join(format!("{instance}.log")),
+        }
+    }
+}
+
+/// The runtime folder that `pam_systemd(8)` makes, for shells that were not told of it.
+fn default_runtime() -> Option<Utf8PathBuf> {
+    let path = Utf8PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
+    fs::metadata(&path)
+        .is_ok_and(|found| found.is_dir())
+        .then(|| path.join("doze"))
+}
+
+fn utf8(path: PathBuf) -> Result<Utf8PathBuf, DirsError> {
+    Utf8PathBuf::from_path_buf(path).map_err(DirsError::NotUtf8)
+}

@@ -1,0 +1,264 @@
+//! The driver programs: finding them, and asking them in turn.
+//!
+//! Owns the running driver processes of one command, one per engine. Must not know any engine.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    env, fs,
+    io::{self, BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{
+    EngineName,
+    plan::Body,
+    protocol::{Answer, Call, Check, Checked, Description, PROTOCOL, PlanCall, Request, Response},
+};
+
+const PREFIX: &str = "doze-driver-";
+
+/// Why a driver did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The program could not be started.
+    #[error("cannot start the driver {path}")]
+    Spawn {
+        /// The program.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The program went away in the middle of a conversation.
+    #[error("the driver {path} did not answer")]
+    Silent {
+        /// The program.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What it said is not an answer of the protocol.
+    #[error("the driver {path} answered out of the protocol")]
+    Garbled {
+        /// The program.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It answered another question, or describes another engine than it is called for.
+    #[error("the driver {path} answered something else than it was asked")]
+    OffTopic {
+        /// The program.
+        path: Utf8PathBuf,
+    },
+    /// It could not do what it was asked.
+    #[error("the driver {path} says: {message}")]
+    Refused {
+        /// The program.
+        path: Utf8PathBuf,
+        /// Its words.
+        message: String,
+    },
+}
+
+/// All drivers that can be used, and those that run.
+#[derive(Debug)]
+pub struct Drivers {
+    programs: BTreeMap<EngineName, Utf8PathBuf>,
+    running: RefCell<BTreeMap<EngineName, Driver>>,
+}
+
+impl Drivers {
+    /// The drivers that stand beside the doze program, and those that `DOZE_<ENGINE>_DRIVER`
+    /// names, which come first.
+    pub fn find(programs: &Utf8Path) -> io::Result<Self> {
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(programs)? {
+            let name = entry?.file_name();
+            let engine = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            if let Some(Ok(engine)) = engine.map(EngineName::new) {
+                let path = programs.join(format!("{PREFIX}{engine}"));
+                found.insert(engine, path);
+            }
+        }
+        for (name, path) in env::vars_os() {
+            let name = name.to_string_lossy();
+            let engine = name
+                .strip_prefix("DOZE_")
+                .and_then(|name| name.strip_suffix("_DRIVER"));
+            let engine = engine.map(|engine| EngineName::new(engine.to_ascii_lowercase()));
+            if let (Some(Ok(engine)), Ok(path)) = (engine, Utf8PathBuf::from_path_buf(path.into()))
+            {
+                found.insert(engine, path);
+            }
+        }
+        Ok(Self {
+            programs: found,
+            running: RefCell::default(),
+        })
+    }
+
+    /// The engines that have a driver.
+    pub fn engines(&self) -> impl Iterator<Item = &EngineName> {
+        self.programs.keys()
+    }
+
+    /// The driver program of an engine.
+    pub fn program(&self, engine: &EngineName) -> Option<&Utf8Path> {
+        self.programs.get(engine).map(Utf8PathBuf::as_path)
+    }
+
+    /// The driver's description of its engine; nothing if no driver knows the engine.
+    pub fn describe(&self, engine: &EngineName) -> Result<Option<Description>, DriverError> {
+        let Some(path) = self.program(engine) else {
+            return Ok(None);
+        };
+        let mut running = self.running.borrow_mut();
+        if let Some(driver) = running.get(engine) {
+            return Ok(Some(driver.description.clone()));
+        }
+        let driver = Driver::start(engine, path)?;
+        let description = driver.description.clone();
+        running.insert(engine.clone(), driver);
+        Ok(Some(description))
+    }
+
+    /// Asks whether a block is right.
+    pub fn check(&self, engine: &EngineName, check: Check) -> Result<Checked, DriverError> {
+        self.ask(engine, Call::Check(check), |answer| match answer {
+            Answer::Check(checked) => Some(checked),
+            Answer::Describe(_) | Answer::Plan(_) | Answer::Provision => None,
+        })
+    }
+
+    /// Asks what an activator has to do.
+    pub fn plan(&self, engine: &EngineName, plan: PlanCall) -> Result<Body, DriverError> {
+        self.ask(engine, Call::Plan(Box::new(plan)), |answer| match answer {
+            Answer::Plan(body) => Some(*body),
+            Answer::Describe(_) | Answer::Check(_) | Answer::Provision => None,
+        })
+    }
+
+    fn ask<T>(
+        &self,
+        engine: &EngineName,
+        call: Call,
+        expect: impl FnOnce(Answer) -> Option<T>,
+    ) -> Result<T, DriverError> {
+        self.describe(engine)?;
+        let mut running = self.running.borrow_mut();
+        let path = self.programs.get(engine).cloned().unwrap_or_default();
+        let off_topic = DriverError::OffTopic { path };
+        match running.get_mut(engine) {
+            Some(driver) => expect(driver.ask(call)?).ok_or(off_topic),
+            None => Err(off_topic),
+        }
+    }
+}
+
+/// One running driver.
+#[derive(Debug)]
+struct Driver {
+    path: Utf8PathBuf,
+    description: Description,
+    talk: Talk,
+}
+
+impl Driver {
+    fn start(engine: &EngineName, path: &Utf8Path) -> Result<Self, DriverError> {
+        let mut talk = Talk::start(path)?;
+        match talk.ask(path, Call::Describe)? {
+            Answer::Describe(description) if description.engine == *engine => Ok(Self {
+                path: path.to_owned(),
+                description: *description,
+                talk,
+            }),
+            Answer::Describe(_) | Answer::Check(_) | Answer::Plan(_) | Answer::Provision => {
+                Err(DriverError::OffTopic {
+                    path: path.to_owned(),
+                })
+            }
+        }
+    }
+
+    fn ask(&mut self, call: Call) -> Result<Answer, DriverError> {
+        self.talk.ask(&self.path, call)
+    }
+}
+
+/// The conversation with a driver process. Ending it ends the process.
+#[derive(Debug)]
+struct Talk {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Talk {
+    fn start(path: &Utf8Path) -> Result<Self, DriverError> {
+        let spawn = |source| DriverError::Spawn {
+            path: path.to_owned(),
+            source,
+        };
+        let mut child = Command::new(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(spawn)?;
+        let input = child.stdin.take();
+        let output = child
+            .stdout
+            .take()
+            .ok_or_else(|| spawn(io::ErrorKind::BrokenPipe.into()))?;
+        Ok(Self {
+            child,
+            input,
+            output: BufReader::new(output),
+        })
+    }
+
+    fn ask(&mut self, path: &Utf8Path, call: Call) -> Result<Answer, DriverError> {
+        let silent = |source| DriverError::Silent {
+            path: path.to_owned(),
+            source,
+        };
+        let garbled = |source| DriverError::Garbled {
+            path: path.to_owned(),
+            source,
+        };
+        let mut line = serde_json::to_string(&Request {
+            protocol: PROTOCOL,
+            call,
+        })
+        .map_err(|error| silent(error.into()))?;
+        line.push('\n');
+        let input = self
+            .input
+            .as_mut()
+            .ok_or_else(|| silent(io::ErrorKind::BrokenPipe.into()))?;
+        input.write_all(line.as_bytes()).map_err(silent)?;
+        line.clear();
+        if self.output.read_line(&mut line).map_err(silent)? == 0 {
+            return Err(silent(io::ErrorKind::UnexpectedEof.into()));
+        }
+        match serde_json::from_str(&line).map_err(garbled)? {
+            Response::Answer(answer) => Ok(answer),
+            Response::Error(message) => Err(DriverError::Refused {
+                path: path.to_owned(),
+                message,
+            }),
+        }
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // A driver ends at the end of its input; its status has nothing to say any more.
+        drop(self.child.wait());
+    }
+}

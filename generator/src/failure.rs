@@ -1,0 +1,160 @@
+//! Why a command did not do what it was asked, and what the user can do about it.
+
+use std::{error::Error, io};
+
+use doze_contract::exit::Exit;
+
+use crate::{
+    compile::CompileError,
+    config::ConfigError,
+    diagnostic::render,
+    dirs::DirsError,
+    drivers::DriverError,
+    file_lock::LockError,
+    foreground::ForegroundError,
+    output::{Paint, complain},
+    ports::BusyError,
+    systemd::SystemdError,
+};
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Dirs(#[from] DirsError),
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error(transparent)]
+    Foreground(#[from] ForegroundError),
+    #[error(transparent)]
+    Busy(#[from] BusyError),
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file or a stream that has to work does not.
+    #[error("cannot {what}")]
+    Io {
+        what: String,
+        #[source]
+        source: io::Error,
+    },
+    /// There is no instance of this name.
+    #[error("there is no instance `{name}` in {project}")]
+    UnknownInstance {
+        name: String,
+        project: String,
+        hint: String,
+    },
+    /// Another project has the same name.
+    #[error("the project name `{name}` is already used by {other}")]
+    NameTaken { name: String, other: String },
+    /// Said in full.
+    #[error("{message}")]
+    Plain {
+        message: String,
+        hint: Option<String>,
+        exit: Exit,
+    },
+    /// Already told.
+    #[error("")]
+    Told(Exit),
+}
+
+impl Failure {
+    /// For `map_err` on I/O: "cannot WHAT".
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// A failure that is only a sentence.
+    pub(crate) fn plain(message: impl Into<String>) -> Self {
+        Self::Plain {
+            message: message.into(),
+            hint: None,
+            exit: Exit::Failed,
+        }
+    }
+
+    /// What to do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownInstance { hint, .. } => Some(hint.clone()),
+            Self::NameTaken { .. } => {
+                Some("write another `name = \"…\"` at the top of doze.toml".into())
+            }
+            Self::Plain { hint, .. } => hint.clone(),
+            Self::Systemd(error) => error.hint(),
+            Self::Config(_)
+            | Self::Dirs(_)
+            | Self::Driver(_)
+            | Self::Compile(_)
+            | Self::Foreground(_)
+            | Self::Busy(_)
+            | Self::Lock(_)
+            | Self::Io { .. }
+            | Self::Told(_) => None,
+        }
+    }
+
+    /// The exit status that says it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Config(ConfigError::Driver(_)) | Self::Driver(_) | Self::Io { .. } => {
+                Exit::Failed
+            }
+            Self::Config(_)
+            | Self::Dirs(_)
+            | Self::UnknownInstance { .. }
+            | Self::NameTaken { .. } => Exit::Config,
+            Self::Compile(_) | Self::Foreground(_) | Self::Busy(_) | Self::Lock(_) => Exit::Failed,
+            Self::Systemd(error) => error.exit(),
+            Self::Plain { exit, .. } | Self::Told(exit) => *exit,
+        }
+    }
+
+    /// Whether the reader of standard output went away; nobody has to hear of that.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Says it on standard error.
+    pub(crate) fn report(&self) {
+        let paint = Paint::stderr();
+        if let Self::Config(ConfigError::Wrong {
+            source_text,
+            problems,
+        }) = self
+        {
+            complain(format_args!(
+                "{}\n",
+                render(source_text, problems, paint.is_on())
+            ));
+            return;
+        }
+        if matches!(self, Self::Told(_)) {
+            return;
+        }
+        complain(format_args!("{}: {}\n", paint.red("error"), chain(self)));
+        if let Some(hint) = self.hint() {
+            complain(format_args!("{}: {hint}\n", paint.bold("help")));
+        }
+    }
+}
+
+/// The error and everything that led to it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,24 @@
+//! `doze`: from a `doze.toml` to sockets that an init system holds.
+//!
+//! Owns the language, its diagnostics, what a project compiles to, and the commands. Nothing
+//! depends on it.
+
+pub mod awake;
+pub mod cli;
+mod commands;
+pub mod compile;
+pub mod config;
+pub mod diagnostic;
+pub mod dirs;
+pub mod drivers;
+mod failure;
+mod file_lock;
+pub mod foreground;
+mod fsx;
+mod output;
+pub mod ports;
+mod systemd;
+pub mod toolchain;
+pub mod tree;
+
+pub use commands::run;

@@ -1,0 +1,108 @@
+//! What goes to the terminal, and how it looks there.
+
+use std::{
+    env,
+    fmt::{self, Display},
+    io::{self, IsTerminal, Write},
+};
+
+/// Colours, on a terminal that wants them (<https://no-color.org>).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    /// For standard output.
+    pub(crate) fn stdout() -> Self {
+        Self(wanted(&io::stdout()))
+    }
+
+    /// For standard error.
+    pub(crate) fn stderr() -> Self {
+        Self(wanted(&io::stderr()))
+    }
+
+    /// Whether there is colour at all.
+    pub(crate) fn is_on(self) -> bool {
+        self.0
+    }
+
+    pub(crate) fn bold(self, text: impl Display) -> String {
+        self.style("1", text)
+    }
+
+    pub(crate) fn dim(self, text: impl Display) -> String {
+        self.style("2", text)
+    }
+
+    pub(crate) fn red(self, text: impl Display) -> String {
+        self.style("31", text)
+    }
+
+    pub(crate) fn yellow(self, text: impl Display) -> String {
+        self.style("33", text)
+    }
+
+    fn style(self, code: &str, text: impl Display) -> String {
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_string()
+        }
+    }
+}
+
+fn wanted(stream: &impl IsTerminal) -> bool {
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && !no_color && !dumb
+}
+
+/// Prints to standard output.
+pub(crate) fn print(text: fmt::Arguments<'_>) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_fmt(text)?;
+    stdout.flush()
+}
+
+/// Prints lines to standard output.
+pub(crate) fn print_lines(lines: &[String]) -> io::Result<()> {
+    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    print(format_args!("{text}"))
+}
+
+/// Prints to standard error. If that is gone there is nobody to tell.
+pub(crate) fn complain(text: fmt::Arguments<'_>) {
+    drop(io::stderr().lock().write_fmt(text));
+}
+
+/// Columns that are as wide as their widest cell, two blanks apart. The first row is the head.
+pub(crate) fn table(
+    rows: &[Vec<String>],
+    paint: Paint,
+    colour: impl Fn(&str) -> Option<&'static str>,
+) -> Vec<String> {
+    let width = |text: &String| text.chars().count();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(width)
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let line = |(number, row): (usize, &Vec<String>)| {
+        let cell = |(cell, wide): (&String, &usize)| {
+            let painted = match colour(cell) {
+                _ if number == 0 => paint.dim(cell),
+                Some(code) => paint.style(code, cell),
+                None => cell.clone(),
+            };
+            painted + &" ".repeat(wide - width(cell) + 2)
+        };
+        let cells: String = row.iter().zip(&widths).map(cell).collect();
+        cells.trim_end().to_owned()
+    };
+    rows.iter().enumerate().map(line).collect()
+}

@@ -1,0 +1,145 @@
+//! Whether an endpoint can be bound, and who is in the way if not.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    net::{SocketAddr, TcpListener},
+    os::unix::{fs::FileTypeExt, net::UnixStream},
+};
+
+use camino::Utf8Path;
+use doze_contract::Endpoint;
+
+/// Why an endpoint cannot be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BusyError {
+    /// Somebody listens there.
+    #[error("{endpoint} is taken{}", by(.holder.as_deref()))]
+    Taken {
+        /// The address.
+        endpoint: Endpoint,
+        /// Who, as far as it can be told.
+        holder: Option<String>,
+    },
+    /// Something that is not a socket stands at the path; it would be replaced.
+    #[error("{0} exists and is not a socket; move it away or choose another path")]
+    NotASocket(Endpoint),
+    /// The system refuses the address.
+    #[error("cannot listen on {endpoint}")]
+    Refused {
+        /// The address.
+        endpoint: Endpoint,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn by(holder: Option<&str>) -> String {
+    holder
+        .map(|holder| format!(" by {holder}"))
+        .unwrap_or_default()
+}
+
+/// Checks that the endpoint could be bound now.
+pub fn check(endpoint: &Endpoint) -> Result<(), BusyError> {
+    match endpoint {
+        Endpoint::Tcp(address) => match TcpListener::bind(address) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(explain(endpoint, source)),
+        },
+        Endpoint::Unix(path) => check_path(endpoint, path),
+    }
+}
+
+/// Names the holder when a bind failed because of one.
+pub fn explain(endpoint: &Endpoint, source: io::Error) -> BusyError {
+    let endpoint = endpoint.clone();
+    match (&endpoint, source.kind()) {
+        (Endpoint::Tcp(address), ErrorKind::AddrInUse) => BusyError::Taken {
+            holder: holder(*address),
+            endpoint,
+        },
+        _ => BusyError::Refused { endpoint, source },
+    }
+}
+
+fn check_path(endpoint: &Endpoint, path: &Utf8Path) -> Result<(), BusyError> {
+    match fs::symlink_metadata(path) {
+        Err(_) => Ok(()),
+        Ok(found) if !found.file_type().is_socket() => Err(BusyError::NotASocket(endpoint.clone())),
+        // A socket that nobody listens on is a leftover.
+        Ok(_) => match UnixStream::connect(path) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+            _ => Err(BusyError::Taken {
+                endpoint: endpoint.clone(),
+                holder: None,
+            }),
+        },
+    }
+}
+
+/// The process that listens on a TCP address, found by the socket's inode in proc(5). Only the
+/// processes of the same user can be looked into.
+fn holder(address: SocketAddr) -> Option<String> {
+    let inode = listening_inode(address)?;
+    let link = format!("socket:[{inode}]");
+    let pids = fs::read_dir("/proc").ok()?.flatten();
+    for process in pids.filter(|entry| entry.file_name().as_encoded_bytes().first() <= Some(&b'9'))
+    {
+        let Ok(fds) = fs::read_dir(process.path().join("fd")) else {
+            continue;
+        };
+        let holds = |fd: fs::DirEntry| {
+            fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == link.as_str())
+        };
+        if fds.flatten().any(holds) {
+            let command = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            let pid = process.file_name();
+            return Some(format!("{} (pid {})", command.trim_end(), pid.display()));
+        }
+    }
+    Some("a process of another user".into())
+}
+
+/// The inode of the socket that listens on the address or on its wildcard.
+fn listening_inode(address: SocketAddr) -> Option<String> {
+    const LISTEN: &str = "0A";
+    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+    let text: String = tables.iter().flat_map(fs::read_to_string).collect();
+    let suffix = format!(":{:04X}", address.port());
+    text.lines().find_map(|line| {
+        let mut fields = line.split_whitespace();
+        let local = fields.nth(1)?;
+        let state = fields.nth(1)?;
+        let inode = fields.nth(5)?;
+        (local.ends_with(&suffix) && state == LISTEN).then(|| inode.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_names_its_holder() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::Tcp(listener.local_addr().unwrap());
+        let error = check(&endpoint).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("(pid {})", std::process::id())),
+            "{error}"
+        );
+        drop(listener);
+        check(&endpoint).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_never_replaced_by_a_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("precious");
+        fs::File::create(&path).unwrap();
+        let endpoint = Endpoint::unix(path.to_str().unwrap()).unwrap();
+        assert!(matches!(check(&endpoint), Err(BusyError::NotASocket(_))));
+    }
+}

@@ -1,0 +1,165 @@
+//! The user manager of systemd, as the commands need it: by project and instance.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::symlink,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{ProjectName, exit::Exit};
+use doze_units::{
+    Prefix,
+    manager::{JobResult, Manager, ManagerError, UnitState},
+};
+use tokio::runtime::Runtime;
+
+use crate::fsx;
+
+/// Why the manager did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SystemdError {
+    #[error("cannot start the event loop")]
+    Runtime(#[source] io::Error),
+    #[error("the systemd user manager does not do its part")]
+    Manager(#[from] ManagerError),
+    #[error("{unit} did not {verb}: {result}")]
+    Job {
+        unit: String,
+        verb: &'static str,
+        result: String,
+    },
+}
+
+impl SystemdError {
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Job { unit, .. } => Some(format!("systemctl --user status '{unit}'")),
+            Self::Runtime(_) | Self::Manager(_) => None,
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Manager(_) => Exit::NoManager,
+            Self::Runtime(_) | Self::Job { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// A connection to the user manager.
+pub(crate) struct Systemd {
+    runtime: Runtime,
+    manager: Manager,
+}
+
+impl Systemd {
+    /// Connects; nothing if this user has no manager.
+    pub(crate) fn connect() -> Result<Option<Self>, SystemdError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(SystemdError::Runtime)?;
+        match runtime.block_on(Manager::connect()) {
+            Ok(manager) => Ok(Some(Self { runtime, manager })),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The state of every unit of a project that the manager has loaded.
+    pub(crate) fn states(
+        &self,
+        project: &ProjectName,
+    ) -> Result<BTreeMap<String, UnitState>, SystemdError> {
+        let prefix = Prefix::of(project);
+        let states = self
+            .runtime
+            .block_on(self.manager.units(&prefix.patterns()))?;
+        Ok(states
+            .into_iter()
+            .map(|state| (state.name.clone(), state))
+            .collect())
+    }
+
+    pub(crate) fn reload(&self) -> Result<(), SystemdError> {
+        Ok(self.runtime.block_on(self.manager.reload())?)
+    }
+
+    /// Starts units; the results of those that did not start.
+    pub(crate) fn start(&self, units: &[String]) -> Result<Vec<SystemdError>, SystemdError> {
+        if units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        // A unit that failed before is not told from one that fails now, and keeps its limits.
+        self.runtime.block_on(self.manager.reset_failed(&names))?;
+        let results = self.runtime.block_on(self.manager.start(&names))?;
+        Ok(failures("start", results))
+    }
+
+    /// Stops units that are loaded, and waits until they are.
+    pub(crate) fn stop(&self, units: &[String]) -> Result<(), SystemdError> {
+        if units.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        let results = self.runtime.block_on(self.manager.stop(&names))?;
+        failures("stop", results)
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)
+    }
+
+    /// Stops the whole project. The slice is the barrier: it is down when all of its members are.
+    pub(crate) fn down(&self, project: &ProjectName) -> Result<(), SystemdError> {
+        let prefix = Prefix::of(project);
+        let states = self.states(project)?;
+        let loaded = |name: &String| states.contains_key(name);
+        let units: Vec<_> = [prefix.target(), prefix.slice()]
+            .into_iter()
+            .filter(loaded)
+            .collect();
+        self.stop(&units)
+    }
+}
+
+fn failures(verb: &'static str, results: Vec<(String, JobResult)>) -> Vec<SystemdError> {
+    let failed = results.into_iter().filter(|(_, result)| !result.is_done());
+    failed
+        .map(|(unit, result)| SystemdError::Job {
+            unit,
+            verb,
+            result: result.to_string(),
+        })
+        .collect()
+}
+
+/// Makes the target start with the user's manager, as `systemctl enable` would, but without one
+/// having to run. Whether that is new.
+pub(crate) fn enable(units: &Utf8Path, project: &ProjectName) -> io::Result<bool> {
+    let link = wants(units, project);
+    if let Some(folder) = link.parent() {
+        fsx::make_folder(folder)?;
+    }
+    match symlink(
+        Utf8Path::new("..").join(Prefix::of(project).target()),
+        &link,
+    ) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Undoes [`enable`].
+pub(crate) fn disable(units: &Utf8Path, project: &ProjectName) -> io::Result<()> {
+    fsx::missing_is_none(fs::remove_file(wants(units, project))).map(drop)
+}
+
+fn wants(units: &Utf8Path, project: &ProjectName) -> Utf8PathBuf {
+    units
+        .join("default.target.wants")
+        .join(Prefix::of(project).target())
+}

@@ -1,0 +1,134 @@
+//! The engine programs on this machine.
+//!
+//! Resolves in DESIGN's order: `DOZE_<ENGINE>_BINDIR`, then what the operating system's packages
+//! installed. (Pins of `doze.lock` and the registries will stand between the two.)
+
+use std::{cell::RefCell, collections::BTreeMap, env, fs, process::Command};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{
+    EngineName, Version,
+    protocol::{Toolchain, ToolchainSearch},
+};
+
+/// The toolchains found so far, by engine; every program is asked for its version once.
+#[derive(Debug, Default)]
+pub struct Toolchains {
+    found: RefCell<BTreeMap<EngineName, Vec<Toolchain>>>,
+}
+
+impl Toolchains {
+    /// All toolchains of an engine: the one that the environment names, and no other then, or
+    /// those of the system, newest first.
+    pub fn of(&self, engine: &EngineName, search: &ToolchainSearch) -> Vec<Toolchain> {
+        let mut found = self.found.borrow_mut();
+        found
+            .entry(engine.clone())
+            .or_insert_with(|| look(engine, search))
+            .clone()
+    }
+
+    /// The newest toolchain that provides the version.
+    pub fn provide(
+        &self,
+        engine: &EngineName,
+        search: &ToolchainSearch,
+        version: &Version,
+    ) -> Option<Toolchain> {
+        self.of(engine, search)
+            .into_iter()
+            .find(|found| found.version.provides(version))
+    }
+}
+
+/// The variable that names the folder of an engine's programs.
+pub fn variable(engine: &EngineName) -> String {
+    format!("DOZE_{}_BINDIR", engine.as_str().to_ascii_uppercase())
+}
+
+fn look(engine: &EngineName, search: &ToolchainSearch) -> Vec<Toolchain> {
+    let folders = match env::var(variable(engine)) {
+        Ok(folder) if !folder.is_empty() => vec![folder.into()],
+        _ => search
+            .folders
+            .iter()
+            .flat_map(|pattern| expand(pattern))
+            .collect(),
+    };
+    let mut found: Vec<Toolchain> = folders
+        .iter()
+        .filter_map(|folder| toolchain(folder, search))
+        .collect();
+    found.sort_by(|a, b| b.version.cmp(&a.version));
+    found.dedup_by(|a, b| a.version == b.version);
+    found
+}
+
+/// The folders that a pattern with at most one `*` component stands for, in order of name.
+fn expand(pattern: &str) -> Vec<Utf8PathBuf> {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return vec![pattern.into()];
+    };
+    let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
+    let (suffix, rest) = after.split_at(after.find('/').unwrap_or(after.len()));
+    let Ok(entries) = Utf8Path::new(parent).read_dir_utf8() else {
+        return Vec::new();
+    };
+    let fits = |name: &str| name.starts_with(prefix) && name.ends_with(suffix);
+    let mut folders: Vec<_> = entries
+        .flatten()
+        .filter(|entry| fits(entry.file_name()))
+        .map(|entry| Utf8PathBuf::from(format!("{}{rest}", entry.path())))
+        .collect();
+    folders.sort();
+    folders
+}
+
+fn toolchain(folder: &Utf8Path, search: &ToolchainSearch) -> Option<Toolchain> {
+    let is_there = |name: &String| fs::metadata(folder.join(name)).is_ok_and(|file| file.is_file());
+    if !search.needs.iter().all(is_there) {
+        return None;
+    }
+    let server = folder.join(search.servers.iter().find(|name| is_there(name))?);
+    let output = Command::new(&server).arg("--version").output().ok()?;
+    let version = Version::find_in(&String::from_utf8_lossy(&output.stdout))?;
+    Some(Toolchain {
+        folder: folder.to_owned(),
+        server,
+        version,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_star_stands_for_one_component() {
+        let root = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(root.path()).unwrap();
+        for folder in ["17/bin", "15/bin", "readme"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let found = expand(&format!("{root}/1*/bin"));
+        assert_eq!(found, [root.join("15/bin"), root.join("17/bin")]);
+        assert_eq!(expand("/usr/bin"), ["/usr/bin"]);
+        assert!(expand(&format!("{root}/none/*/bin")).is_empty());
+    }
+
+    #[test]
+    fn the_version_is_what_the_server_says_and_all_programs_have_to_be_there() {
+        let search = ToolchainSearch {
+            servers: vec!["absent".into(), "sh".into()],
+            needs: vec!["cat".into()],
+            folders: Vec::new(),
+            packages: Vec::new(),
+        };
+        assert!(toolchain(Utf8Path::new("/nonexistent"), &search).is_none());
+        let lacking = ToolchainSearch {
+            needs: vec!["no-such-program".into()],
+            ..search
+        };
+        assert!(toolchain(Utf8Path::new("/bin"), &lacking).is_none());
+    }
+}

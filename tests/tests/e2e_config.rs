@@ -1,0 +1,213 @@
+//! What is wrong with a `doze.toml`, as a person sees it; and what a right one compiles to.
+#![expect(
+    clippy::expect_used,
+    reason = "a surprise fails the test, and says what it was"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use doze_tests::project::{output, succeed};
+use doze_tests::{Tree, World};
+
+/// Programs that only say a version: what a file compiles to must not depend on the machine.
+fn versions(world: &World) -> PathBuf {
+    for (program, says) in [
+        ("postgres", "postgres (PostgreSQL) 17.4"),
+        ("initdb", "initdb (PostgreSQL) 17.4"),
+        ("valkey-server", "Valkey server v=8.1.8 sha=0 malloc=libc"),
+    ] {
+        let path = world.write(
+            format!("engines/{program}"),
+            &format!("#!/bin/sh\necho '{says}'\n"),
+        );
+        world.run(&["chmod", "755", path.to_str().expect("UTF-8")]);
+    }
+    world.dir().join("engines")
+}
+
+/// A doze command in a folder.
+fn doze(world: &World, folder: &Path, arguments: &[&str]) -> Command {
+    let engines = versions(world);
+    let mut command = world.command("doze");
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("DOZE_POSTGRES_BINDIR", &engines)
+        .env("DOZE_VALKEY_BINDIR", &engines);
+    command
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).expect("it can be read")
+}
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(path)
+}
+
+/// Every file of `diagnostics/` is wrong in its own way; beside it stands all that doze says.
+#[test]
+fn every_problem_is_told_with_its_place_and_the_way_out() {
+    let world = World::new();
+    let cases = here("diagnostics");
+    for entry in fs::read_dir(&cases).expect("the cases are there") {
+        let path = entry.expect("it can be listed").path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("UTF-8");
+        let input = text(&path);
+        world.write(format!("out/{name}"), &input);
+        let file = world.write("home/doze.toml", &input);
+        let wrong = output(&mut doze(&world, &world.home(), &["generate", "--check"]));
+        assert_eq!(wrong.status.code(), Some(2), "{name}");
+        assert_eq!(String::from_utf8_lossy(&wrong.stdout), "", "{name}");
+        let said = String::from_utf8(wrong.stderr).expect("UTF-8");
+        let said = said.replace(file.to_str().expect("UTF-8"), "doze.toml");
+        let said = said.replace(world.dir().to_str().expect("UTF-8"), "/tmp/dz-XXXXXX");
+        let about = said.replace(char::is_whitespace, "").is_empty();
+        assert!(!about, "{name} is said to be right");
+        world.write(format!("out/{}", name.replace(".toml", ".txt")), &said);
+    }
+    Tree::read(&world.dir().join("out")).assert_golden(&cases);
+}
+
+/// Every folder of `compiled/` holds a `doze.toml` and the whole tree that it compiles to. The
+/// units also have to please systemd.
+#[test]
+fn a_project_compiles_to_the_same_tree_everywhere() {
+    let world = World::new();
+    for case in fs::read_dir(here("compiled")).expect("the cases are there") {
+        let case = case.expect("it can be listed").path();
+        let name = case
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("UTF-8")
+            .to_owned();
+        let folder = world.write(
+            format!("home/{name}/doze.toml"),
+            &text(&case.join("doze.toml")),
+        );
+        let folder = folder.parent().expect("its folder");
+        succeed(&mut doze(&world, folder, &["generate", "--out", "out"]));
+        let out = folder.join("out");
+        fs::copy(folder.join("doze.toml"), out.join("doze.toml")).expect("our folder");
+
+        let units: Vec<_> = fs::read_dir(out.join("systemd/user"))
+            .expect("units")
+            .map(|unit| unit.expect("it can be listed").path())
+            .collect();
+        let mut verify = world.command("systemd-analyze");
+        let verified = output(verify.args(["--user", "verify"]).args(&units));
+        let said = String::from_utf8_lossy(&verified.stderr);
+        assert!(
+            verified.status.success() && said.is_empty(),
+            "{name}: {said}"
+        );
+
+        let mut tree = Tree::read(&out).replacing(world.dir().to_str().expect("UTF-8"), "/WORLD");
+        for revision in revisions(&out.join("plans")) {
+            tree = tree.replacing(&revision, "REVISION");
+        }
+        tree.assert_golden(&case);
+    }
+}
+
+/// The name of a plan's content depends on where the world is.
+fn revisions(plans: &Path) -> Vec<String> {
+    let files = fs::read_dir(plans)
+        .expect("plans")
+        .map(|plan| plan.expect("listed").path());
+    let plans = files.filter_map(|path| serde_json::from_str(&text(&path)).ok());
+    plans
+        .filter_map(|plan: serde_json::Value| Some(plan["revision"].as_str()?.to_owned()))
+        .collect()
+}
+
+/// Must hold 4, but for the time, which the benchmark `generate` prints.
+#[test]
+fn three_hundred_instances_compile_to_the_same_bytes_twice() {
+    let world = World::new();
+    let instance = |n: u32| {
+        let engine = if n.is_multiple_of(2) {
+            "postgres"
+        } else {
+            "valkey"
+        };
+        let version = if n.is_multiple_of(2) { 17 } else { 8 };
+        format!(
+            "[{engine}.i{n}]\nversion = {version}\nport = {}\n",
+            20_000 + n
+        )
+    };
+    let toml: String = (0..300).map(instance).collect();
+    let file = world.write("home/many/doze.toml", &format!("name = \"many\"\n{toml}"));
+    let folder = file.parent().expect("its folder");
+    succeed(&mut doze(&world, folder, &["generate", "--out", "a"]));
+    succeed(&mut doze(&world, folder, &["generate", "--out", "b"]));
+    let compare = world
+        .command("diff")
+        .args(["-r", "a", "b"])
+        .current_dir(folder)
+        .output();
+    let compare = compare.expect("diff runs");
+    assert!(
+        compare.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compare.stdout)
+    );
+
+    succeed(&mut doze(&world, folder, &["generate"]));
+    assert_eq!(succeed(&mut doze(&world, folder, &["generate"])), "");
+    assert_eq!(
+        succeed(&mut doze(&world, folder, &["generate", "--check"])),
+        ""
+    );
+    world.write(
+        "home/many/doze.toml",
+        &format!("name = \"many\"\n{}", toml.replace("i7]", "seven]")),
+    );
+    let drift = output(&mut doze(&world, folder, &["generate", "--check"]));
+    assert_eq!(drift.status.code(), Some(5));
+    let said = String::from_utf8_lossy(&drift.stdout);
+    for (word, file) in [
+        ("missing", "doze-many-seven.socket"),
+        ("stale", "doze-many-i7.socket"),
+    ] {
+        let told = said
+            .lines()
+            .any(|line| line.starts_with(word) && line.ends_with(file));
+        assert!(told, "{word} {file}: {said}");
+    }
+}
+
+/// Passwords stand in no file that others may read, and on no command line.
+#[test]
+fn a_password_stays_between_the_user_and_the_engine() {
+    let world = World::new();
+    let toml = "[valkey.cache]\nversion = 8\nport = 6379\npassword = \"s3cr3t%$\"\n";
+    let file = world.write("home/p/doze.toml", toml);
+    let folder = file.parent().expect("its folder");
+    succeed(&mut doze(&world, folder, &["generate"]));
+    let found = world
+        .command("grep")
+        .args(["-rlF", "s3cr3t"])
+        .arg(world.home())
+        .output();
+    let found = String::from_utf8(found.expect("grep runs").stdout).expect("UTF-8");
+    let mut holders: Vec<&str> = found.lines().collect();
+    holders.retain(|holder| *holder != file.to_str().expect("UTF-8"));
+    assert!(!holders.is_empty(), "the plan holds it");
+    for holder in holders {
+        let mode = world.run(&["stat", "-c", "%a", holder]);
+        assert_eq!(mode.trim(), "600", "{holder}");
+        assert!(!holder.contains("/systemd/"), "{holder}");
+    }
+}
