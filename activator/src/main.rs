@@ -1,3 +1,7 @@
-//! .
+//! The program that the init system starts for the first client of an instance.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doze_activator::main(std::env::args().skip(1)).into()
+}

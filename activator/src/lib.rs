@@ -1,0 +1,160 @@
+//! The activator: started by the init system for the first client of an instance, it boots the
+//! engine, carries connections to it, and leaves after the last.
+//!
+//! [`machine`] decides what happens next and knows nothing else; [`run`] is the loop that feeds
+//! it and does what it says. An engine is known only by its plan. There is no TLS, no HTTP, no
+//! D-Bus and no command line parser here: the size of this program is latency.
+
+pub mod machine;
+
+mod boot;
+mod engine;
+mod error;
+mod hold;
+mod limits;
+mod lock;
+mod log;
+mod message;
+mod notify;
+mod plan;
+mod process;
+mod provision;
+mod ready;
+mod relay;
+mod run;
+mod sockets;
+mod status;
+mod stream;
+mod watched;
+
+use std::io::{self, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::exit::ActivatorExit;
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use crate::error::chain;
+
+const USAGE: &str = "\
+usage: doze-activator run PLAN [--die-with-parent]
+       doze-activator stop STATUS_SOCKET
+
+Started by the init system, with the listening sockets of one instance passed
+as sd_listen_fds(3) describes.";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Run {
+        plan: Utf8PathBuf,
+        die_with_parent: bool,
+    },
+    Stop {
+        status_socket: Utf8PathBuf,
+    },
+}
+
+/// Does what the words of the command line say, the program's name left out.
+pub fn main(words: impl IntoIterator<Item = String>) -> ActivatorExit {
+    let words: Vec<String> = words.into_iter().collect();
+    match command(&words) {
+        Some(Command::Run {
+            plan,
+            die_with_parent,
+        }) => run_plan(&plan, die_with_parent),
+        Some(Command::Stop { status_socket }) => status::stop(&status_socket),
+        None => {
+            complain(USAGE);
+            ActivatorExit::Permanent
+        }
+    }
+}
+
+fn command(words: &[String]) -> Option<Command> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["run", plan] => Some(Command::Run {
+            plan: plan.into(),
+            die_with_parent: false,
+        }),
+        ["run", plan, "--die-with-parent"] => Some(Command::Run {
+            plan: plan.into(),
+            die_with_parent: true,
+        }),
+        ["stop", status_socket] => Some(Command::Stop {
+            status_socket: status_socket.into(),
+        }),
+        _ => None,
+    }
+}
+
+fn run_plan(path: &Utf8Path, die_with_parent: bool) -> ActivatorExit {
+    let started = tokio::time::Instant::now();
+    if die_with_parent && let Err(errno) = set_parent_process_death_signal(Some(Signal::TERM)) {
+        complain(&format!("cannot follow the parent process: {errno}"));
+        return ActivatorExit::Temporary;
+    }
+    let sockets = match sockets::inherited() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            complain(&chain(&error));
+            return ActivatorExit::Permanent;
+        }
+    };
+    let plan = match plan::read(path) {
+        Ok(plan) => plan,
+        Err(error) => {
+            complain(&chain(&error));
+            sockets::turn_away(&sockets);
+            return ActivatorExit::Permanent;
+        }
+    };
+    let ran = log::Log::open(&plan.paths.log).and_then(|log| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let exit = runtime.block_on(run::run(plan, sockets, log, started));
+        // Not to wait for a disk that is still being synced.
+        runtime.shutdown_background();
+        exit
+    });
+    ran.unwrap_or_else(|error| {
+        complain(&format!("cannot start: {error}"));
+        ActivatorExit::Temporary
+    })
+}
+
+/// Says something where there is no log yet.
+fn complain(text: &str) {
+    writeln!(io::stderr(), "doze-activator: {text}").ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Option<Command> {
+        let words: Vec<String> = words.iter().copied().map(String::from).collect();
+        command(&words)
+    }
+
+    #[test]
+    fn only_the_two_verbs_are_understood() {
+        assert_eq!(
+            parse(&["run", "/p", "--die-with-parent"]),
+            Some(Command::Run {
+                plan: "/p".into(),
+                die_with_parent: true
+            })
+        );
+        assert_eq!(
+            parse(&["stop", "/s"]),
+            Some(Command::Stop {
+                status_socket: "/s".into()
+            })
+        );
+        for words in [&[][..], &["run"], &["run", "/p", "/q"], &["halt", "/s"]] {
+            assert_eq!(parse(words), None, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The instance's file lock: whoever holds it has the data directory open.
+//!
+//! It is an flock(2) lock on a file that is never removed. The descriptor is inherited by every
+//! process that works on the data, on purpose: if the activator is killed and the engine
+//! survives, the lock stays held until the engine is gone too.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::io::{FdFlags, fcntl_setfd};
+use tokio::time::{Instant, sleep};
+
+/// How long to wait for an engine that is still leaving.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often to look whether it has left. flock(2) tells nobody.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    #[error("cannot open the lock {path}")]
+    Open {
+        path: Utf8PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the data is in use: {path} has been held for {PATIENCE:?} by {holder}")]
+    Held { path: Utf8PathBuf, holder: String },
+}
+
+/// Takes the lock, waiting a while if it is held.
+pub(crate) async fn take(path: &Utf8Path) -> Result<File, LockError> {
+    take_within(path, PATIENCE).await
+}
+
+async fn take_within(path: &Utf8Path, patience: Duration) -> Result<File, LockError> {
+    let failed = |source| LockError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let file = open(path).map_err(failed)?;
+    let give_up = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => sleep(POLL).await,
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held {
+                    path: path.to_owned(),
+                    holder: holder(&file),
+                });
+            }
+        }
+    }
+    fcntl_setfd(&file, FdFlags::empty()).map_err(|errno| failed(errno.into()))?;
+    Ok(file)
+}
+
+fn open(path: &Utf8Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Who holds the lock, as far as proc(5) tells: `/proc/locks` names the process that took it,
+/// which may be gone while a child holds on.
+fn holder(file: &File) -> String {
+    let unknown = || String::from("a process that cannot be named");
+    let (Ok(meta), Ok(locks)) = (file.metadata(), fs::read_to_string("/proc/locks")) else {
+        return unknown();
+    };
+    let Some(pid) = locks.lines().find_map(|line| taker(line, meta.ino())) else {
+        return unknown();
+    };
+    match fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(command) => format!("{} (pid {pid})", command.trim_end()),
+        Err(_) => format!("a child that pid {pid} left behind"),
+    }
+}
+
+/// The process in one line of `/proc/locks`, such as
+/// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131090 0 EOF`, if it is about this inode.
+fn taker(line: &str, inode: u64) -> Option<u32> {
+    let mut words = line.split_whitespace().skip(1);
+    if words.next() != Some("FLOCK") {
+        return None;
+    }
+    let pid = words.nth(2)?.parse().ok()?;
+    let file = words.next()?;
+    (file.rsplit(':').next()?.parse() == Ok(inode)).then_some(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::fcntl_getfd;
+
+    use super::*;
+
+    fn path(folder: &tempfile::TempDir) -> Utf8PathBuf {
+        Utf8PathBuf::from_path_buf(folder.path().join("run/lock")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_held_lock_names_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = take(&path(&folder)).await.unwrap();
+        let error = take_within(&path(&folder), Duration::from_millis(20))
+            .await
+            .unwrap_err()
+            .to_string();
+        let pid = format!("(pid {})", std::process::id());
+        assert!(error.contains(&pid), "{error}");
+        drop(first);
+        take(&path(&folder)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn children_inherit_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = take(&path(&folder)).await.unwrap();
+        assert_eq!(fcntl_getfd(&lock).unwrap(), FdFlags::empty());
+    }
+
+    #[test]
+    fn other_lines_of_proc_locks_are_not_taken_for_it() {
+        let line = "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131090 0 EOF";
+        assert_eq!(taker(line, 131_090), Some(4711));
+        assert_eq!(taker(line, 31_090), None);
+        assert_eq!(
+            taker("2: POSIX  ADVISORY  WRITE 1 fe:00:131090 0 EOF", 131_090),
+            None
+        );
+        assert_eq!(taker("", 0), None);
+    }
+}

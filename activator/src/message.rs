@@ -1,0 +1,37 @@
+//! What the tasks of the process tell its one loop.
+
+use doze_contract::status::Status;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::machine::Event;
+
+/// Something that happened outside the loop.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// An event with nothing more to it.
+    Event(Event),
+    /// The engine's first process runs; its pid.
+    Spawned(u32),
+    /// The engine could not boot, for this reason.
+    BootFailed(String),
+    /// A process of the ready engine ended; how.
+    EngineExit(String),
+    /// Somebody wants to know the state.
+    Question(oneshot::Sender<Status>),
+}
+
+/// The way to the loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Teller(mpsc::UnboundedSender<Message>);
+
+impl Teller {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Message>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Tells the loop. When it is over nothing matters any more.
+    pub(crate) fn tell(&self, message: Message) {
+        self.0.send(message).ok();
+    }
+}

@@ -1,0 +1,165 @@
+//! A child process in a process group of its own, with its output in the log.
+//!
+//! Owns the proof that a pid is ours: a signal is only sent while the child has not been reaped,
+//! so neither its pid nor its group can mean anybody else. Must not know what the child is for.
+
+use std::{
+    future::poll_fn,
+    io::{self, PipeReader},
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    process::{Child, Command, ExitStatus, Stdio},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use tokio::{
+    io::{AsyncReadExt, unix::AsyncFd},
+    net::unix::pipe,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{log::Log, watched::watched};
+
+/// How long to wait for the rest of the output of a process that has ended, in case something
+/// that it started lives on with the pipe.
+const LAST_OUTPUT: Duration = Duration::from_millis(200);
+
+/// A running child, or what became of it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    pid: Pid,
+    child: Child,
+    pidfd: AsyncFd<OwnedFd>,
+    output: Option<JoinHandle<()>>,
+    ended: Option<ExitStatus>,
+}
+
+/// Where the standard output of a child goes. Standard error always goes to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// To the log.
+    Log,
+    /// To [`Process::dialogue`], together with standard input.
+    Dialogue,
+}
+
+impl Process {
+    /// Starts `command`. Standard input is empty unless the output is a dialogue.
+    pub(crate) fn spawn(
+        name: &str,
+        mut command: Command,
+        output: Output,
+        log: &Log,
+    ) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        match output {
+            Output::Log => command.stdin(Stdio::null()).stdout(writer.try_clone()?),
+            Output::Dialogue => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
+        };
+        let child = command.stderr(writer).process_group(0).spawn()?;
+        // The command holds our copies of the pipe's other end; with them it would never end.
+        drop(command);
+        let pid = Pid::from_child(&child);
+        let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        Ok(Self {
+            name: String::from(name),
+            pid,
+            child,
+            pidfd: watched(pidfd)?,
+            output: Some(tokio::spawn(pass_on(reader, log.clone()))),
+            ended: None,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The child's standard input and output, once, if it was spawned for a dialogue.
+    pub(crate) fn dialogue(&mut self) -> io::Result<Option<(pipe::Sender, pipe::Receiver)>> {
+        let (Some(stdin), Some(stdout)) = (self.child.stdin.take(), self.child.stdout.take())
+        else {
+            return Ok(None);
+        };
+        Ok(Some((
+            pipe::Sender::from_owned_fd(stdin.into())?,
+            pipe::Receiver::from_owned_fd(stdout.into())?,
+        )))
+    }
+
+    /// Ready when the child has ended. What is left of its group is killed then, while the
+    /// unreaped child still keeps the group's number from being anybody else's.
+    pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<ExitStatus> {
+        loop {
+            if let Some(status) = self.ended {
+                return Poll::Ready(status);
+            }
+            // A pidfd that cannot be polled leaves nothing but to look at the child.
+            let readable = match ready!(self.pidfd.poll_read_ready(cx)) {
+                Ok(mut guard) => {
+                    guard.clear_ready();
+                    true
+                }
+                Err(_) => false,
+            };
+            if readable {
+                self.kill_group();
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                self.ended = Some(status);
+            }
+        }
+    }
+
+    /// Waits until the child has ended and all it printed is in the log.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let status = poll_fn(|cx| self.poll_ended(cx)).await;
+        if let Some(output) = &mut self.output {
+            // Either it is over, or something that left the group keeps the pipe: not our matter.
+            timeout(LAST_OUTPUT, output).await.ok();
+            self.output = None;
+        }
+        status
+    }
+
+    /// Whether its end was seen.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Sends a signal to the child alone.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if self.ended.is_none() {
+            // It may have ended a moment ago; then there is nothing to signal.
+            kill_process(self.pid, signal).ok();
+        }
+    }
+
+    /// Sends SIGKILL to the child and to whatever it started.
+    pub(crate) fn kill_group(&self) {
+        if self.ended.is_none() {
+            kill_process_group(self.pid, Signal::KILL).ok();
+        }
+    }
+}
+
+/// Copies what the child prints to the log until nobody can print any more.
+async fn pass_on(reader: PipeReader, log: Log) {
+    let Ok(mut reader) = pipe::Receiver::from_owned_fd(reader.into()) else {
+        return;
+    };
+    let mut buffer = vec![0; 4096];
+    while let Ok(count) = reader.read(&mut buffer).await {
+        match buffer.get(..count) {
+            Some(bytes) if count > 0 => log.pass(bytes),
+            _ => break,
+        }
+    }
+}

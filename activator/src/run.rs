@@ -1,0 +1,394 @@
+//! The loop: turns what happens into events, asks the machine, and does what it says.
+//!
+//! Owns the listeners, the queue and the timer. Decides nothing: whatever is worth deciding is in
+//! [`crate::machine`].
+
+use std::{future::poll_fn, io, mem, sync::Arc, task::Poll, time::Duration};
+
+use doze_contract::{
+    Plan,
+    exit::ActivatorExit,
+    status::{Phase, Status},
+};
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    engine,
+    hold::{self, News},
+    limits,
+    log::Log,
+    machine::{Action, Event, State, Timer, step},
+    message::{Message, Teller},
+    notify::{self, StatusText},
+    relay::Relay,
+    sockets::{Inherited, Listener, Purpose},
+    stream::Stream,
+};
+
+/// How long clients of an engine that cannot boot are turned away before the next try.
+const COOL_DOWN: Duration = Duration::from_secs(1);
+
+/// How long clients may take to receive the last bytes of an engine that is gone.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// How long not to accept when there was no descriptor for it, unless a connection ends before.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(250);
+
+/// Runs the instance from its first client to its exit. The error is the runtime's; nothing was
+/// started then.
+pub(crate) async fn run(
+    plan: Plan,
+    sockets: Vec<Inherited>,
+    log: Log,
+    started: Instant,
+) -> io::Result<ActivatorExit> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (teller, mut messages) = Teller::new();
+    let mut instance = Instance::new(plan, sockets, log, started, teller)?;
+    instance.on(Event::Start);
+    loop {
+        if let State::Done(exit) = instance.state {
+            instance
+                .log
+                .say(format_args!("leaving with exit status {}", exit as u8));
+            return Ok(exit);
+        }
+        let text_due = instance.tell_status();
+        let happened = instance.next(&mut messages, &mut interrupt, &mut terminate, text_due);
+        match happened.await {
+            Happened::Message(message) => instance.hear(message),
+            Happened::Accepted(purpose, stream) => instance.accepted(purpose, stream),
+            Happened::NoDescriptor(error) => instance.pause(&error),
+            Happened::Event(event) => instance.on(event),
+            Happened::Nothing => {}
+        }
+    }
+}
+
+/// What ended one wait of the loop.
+enum Happened {
+    Message(Message),
+    Accepted(Purpose, Stream),
+    NoDescriptor(io::Error),
+    Event(Event),
+    Nothing,
+}
+
+/// The instance as the loop knows it.
+struct Instance {
+    plan: Arc<Plan>,
+    log: Log,
+    started: Instant,
+    teller: Teller,
+    state: State,
+    listeners: Vec<Listener>,
+    accepting: bool,
+    room: usize,
+    paused_until: Option<Instant>,
+    queue: Vec<Stream>,
+    timer: Option<Instant>,
+    news: watch::Sender<News>,
+    engine_gone: watch::Sender<bool>,
+    stop_engine: Option<oneshot::Sender<()>>,
+    engine_pid: Option<u32>,
+    boot_ms: Option<u64>,
+    error: Option<String>,
+    text: StatusText,
+}
+
+impl Instance {
+    fn new(
+        plan: Plan,
+        sockets: Vec<Inherited>,
+        log: Log,
+        started: Instant,
+        teller: Teller,
+    ) -> io::Result<Self> {
+        let listeners = sockets
+            .into_iter()
+            .map(|socket| Listener::new(socket, &plan))
+            .collect::<io::Result<Vec<_>>>()?;
+        for address in listeners
+            .iter()
+            .filter_map(|listener| listener.stranger.as_ref())
+        {
+            log.say(format_args!(
+                "{address} is no endpoint of the plan; serving it all the same"
+            ));
+        }
+        Ok(Self {
+            plan: Arc::new(plan),
+            log,
+            started,
+            teller,
+            state: State::Cold,
+            listeners,
+            accepting: true,
+            room: limits::room(),
+            paused_until: None,
+            queue: Vec::new(),
+            timer: None,
+            news: watch::Sender::new(None),
+            engine_gone: watch::Sender::new(false),
+            stop_engine: None,
+            engine_pid: None,
+            boot_ms: None,
+            error: None,
+            text: StatusText::new(),
+        })
+    }
+
+    /// Waits for the next thing to happen. What ends something comes before what begins it.
+    async fn next(
+        &self,
+        messages: &mut mpsc::UnboundedReceiver<Message>,
+        interrupt: &mut Signal,
+        terminate: &mut Signal,
+        text_due: Option<Instant>,
+    ) -> Happened {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => Happened::Event(Event::Term),
+            _ = terminate.recv() => Happened::Event(Event::Term),
+            Some(message) = messages.recv() => Happened::Message(message),
+            accepted = self.accept() => match accepted {
+                Ok((purpose, stream)) => Happened::Accepted(purpose, stream),
+                Err(error) => Happened::NoDescriptor(error),
+            },
+            () = until(self.timer) => Happened::Event(Event::Tick),
+            () = until(text_due) => Happened::Nothing,
+        }
+    }
+
+    /// Accepts the next connection of any listener, as long as there is room for it.
+    async fn accept(&self) -> io::Result<(Purpose, Stream)> {
+        if !self.accepting || self.state.people().clients >= self.room {
+            return std::future::pending().await;
+        }
+        until_past(self.paused_until).await;
+        poll_fn(|cx| {
+            for listener in &self.listeners {
+                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    return Poll::Ready(accepted.map(|stream| (listener.purpose, stream)));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Event(event @ (Event::Closed | Event::HoldEnded)) => {
+                self.paused_until = None;
+                self.on(event);
+            }
+            Message::Event(event) => self.on(event),
+            Message::Spawned(pid) => self.engine_pid = Some(pid),
+            Message::BootFailed(reason) => {
+                self.log.say(format_args!("boot failed: {reason}"));
+                self.engine_pid = None;
+                self.error = Some(reason);
+                self.on(Event::BootFailed);
+            }
+            Message::EngineExit(reason) => {
+                self.log.say(format_args!("{reason}"));
+                self.engine_pid = None;
+                self.on(Event::EngineExit);
+            }
+            Message::Question(reply) => {
+                // Who asked may have left.
+                reply.send(self.status()).unwrap_or_default();
+            }
+        }
+    }
+
+    fn accepted(&mut self, purpose: Purpose, stream: Stream) {
+        match purpose {
+            Purpose::Clients => {
+                self.queue.push(stream);
+                self.on(Event::Client);
+            }
+            Purpose::Holds => {
+                let (news, teller) = (self.news.subscribe(), self.teller.clone());
+                tokio::spawn(async move {
+                    hold::hold(stream, news).await;
+                    teller.tell(Message::Event(Event::HoldEnded));
+                });
+                self.on(Event::HoldBegan);
+            }
+        }
+    }
+
+    fn pause(&mut self, error: &io::Error) {
+        if self.paused_until.is_none() {
+            self.log.say(format_args!("cannot accept for now: {error}"));
+        }
+        self.paused_until = Some(Instant::now() + NO_DESCRIPTOR);
+    }
+
+    fn on(&mut self, event: Event) {
+        if event == Event::Tick {
+            self.timer = None;
+        }
+        let (state, actions) = step(self.state, event);
+        self.state = state;
+        for action in actions {
+            self.act(*action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Boot => self.boot(),
+            Action::StopEngine => {
+                if let Some(stop) = self.stop_engine.take() {
+                    // It can only be gone if it has already said so.
+                    stop.send(()).unwrap_or_default();
+                }
+            }
+            Action::Admit => {
+                self.news.send_replace(Some(Ok(())));
+                for client in mem::take(&mut self.queue) {
+                    self.carry(client);
+                }
+            }
+            Action::TurnAway => {
+                let reason = self
+                    .error
+                    .as_deref()
+                    .unwrap_or("the instance is going to sleep");
+                self.news.send_replace(Some(Err(String::from(reason))));
+                self.queue.clear();
+            }
+            Action::StopAccepting => self.accepting = false,
+            Action::Look => self.look(),
+            Action::Flush => {
+                self.engine_pid = None;
+                self.engine_gone.send_replace(true);
+            }
+            Action::Arm(timer) => {
+                let after = match timer {
+                    Timer::Idle => self.plan.idle_timeout,
+                    Timer::CoolDown => Some(COOL_DOWN),
+                    Timer::Flush => Some(FLUSH),
+                };
+                self.timer = after.and_then(|after| Instant::now().checked_add(after));
+            }
+            Action::Disarm => self.timer = None,
+            Action::SayReady => self.say_ready(),
+            Action::SayStopping => {
+                self.log
+                    .say(format_args!("stopping {}", self.plan.instance));
+                notify::say(NotifyState::Stopping);
+            }
+        }
+    }
+
+    fn boot(&mut self) {
+        let (stop, stopped) = oneshot::channel();
+        self.stop_engine = Some(stop);
+        let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
+        tokio::spawn(engine::live(plan, log, stopped, teller));
+    }
+
+    fn say_ready(&mut self) {
+        let took = self.started.elapsed();
+        self.boot_ms = u64::try_from(took.as_millis()).ok();
+        limits::raise();
+        self.room = limits::room();
+        notify::say(NotifyState::Ready);
+        self.log.say(format_args!(
+            "{} {} is ready after {took:.1?}",
+            self.plan.engine, self.plan.instance
+        ));
+    }
+
+    /// Joins a client to the engine.
+    fn carry(&self, client: Stream) {
+        let mut engine_gone = self.engine_gone.subscribe();
+        let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
+        tokio::spawn(async move {
+            match Stream::connect(&plan.body.upstream).await {
+                Ok(engine) => {
+                    let mut relay = Relay::new(client, engine);
+                    // How a connection ends is between the client and the engine.
+                    let ended = tokio::select! {
+                        biased;
+                        ended = relay.both() => Some(ended),
+                        _ = engine_gone.wait_for(|gone| *gone) => None,
+                    };
+                    if ended.is_none() {
+                        relay.last_words().await.ok();
+                    }
+                }
+                Err(error) => log.say(format_args!(
+                    "a client is lost: cannot connect to {}: {error}",
+                    plan.body.upstream
+                )),
+            }
+            teller.tell(Message::Event(Event::Closed));
+        });
+    }
+
+    /// Accepts whoever is there right now on any listener.
+    fn look(&mut self) {
+        let found: Vec<_> = self
+            .listeners
+            .iter()
+            .filter_map(|listener| Some((listener.purpose, listener.accept_now().ok()??)))
+            .collect();
+        for (purpose, stream) in found {
+            self.accepted(purpose, stream);
+        }
+        self.on(Event::Looked);
+    }
+
+    fn tell_status(&mut self) -> Option<Instant> {
+        let due = self
+            .text
+            .update(self.state.phase(), self.state.people().clients);
+        due.map(Instant::from_std)
+    }
+
+    fn status(&self) -> Status {
+        let phase = self.state.phase();
+        let people = self.state.people();
+        let left = |until: Instant| {
+            let left = until.saturating_duration_since(Instant::now());
+            u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+        };
+        Status {
+            phase,
+            connections: people.clients,
+            holds: people.holds,
+            activator_pid: std::process::id(),
+            engine_pid: self.engine_pid,
+            boot_ms: self.boot_ms,
+            sleeps_in_ms: self.timer.filter(|_| phase == Phase::Idling).map(left),
+            revision: self.plan.revision.clone(),
+            error: self.error.clone(),
+        }
+    }
+}
+
+/// Waits until then, or for ever.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until then, or not at all.
+async fn until_past(then: Option<Instant>) {
+    if let Some(then) = then {
+        sleep_until(then).await;
+    }
+}

@@ -1,0 +1,203 @@
+//! The listening sockets that the init system holds and this process inherited.
+//!
+//! They are told apart by their address, never by their order. None is ever closed or shut down
+//! before the process exits: the backlog behind them is the init system's, and whoever waits
+//! there is served by the next activation.
+
+use std::{
+    fmt, io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix,
+    },
+    task::{Context, Poll, ready},
+};
+
+use doze_contract::{Endpoint, Plan};
+use listenfd::ListenFd;
+use rustix::{
+    io::{Errno, ioctl_fionbio},
+    net::{SocketFlags, accept_with},
+};
+use tokio::io::unix::AsyncFd;
+
+use crate::{stream::Stream, watched::watched};
+
+/// Why the inherited sockets cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocketError {
+    #[error("no listening socket was passed; the init system starts this program")]
+    None,
+    #[error("inherited socket {at} cannot be used")]
+    Unusable {
+        at: usize,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// An inherited listening socket that is not in use yet.
+#[derive(Debug)]
+pub(crate) struct Inherited {
+    socket: OwnedFd,
+    /// Absent for an address that cannot be an endpoint, such as a socket without a name.
+    address: Option<Endpoint>,
+    tcp: bool,
+}
+
+/// Takes every inherited descriptor; each is closed on exec from then on. It edits the
+/// environment, so it has to be called before there is a second thread.
+pub(crate) fn inherited() -> Result<Vec<Inherited>, SocketError> {
+    let mut passed = ListenFd::from_env();
+    let sockets: Vec<_> = (0..passed.len())
+        .map(|at| {
+            take(&mut passed, at)
+                .transpose()
+                .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
+                .map_err(|source| SocketError::Unusable { at, source })
+        })
+        .collect::<Result<_, _>>()?;
+    if sockets.is_empty() {
+        return Err(SocketError::None);
+    }
+    Ok(sockets)
+}
+
+fn take(passed: &mut ListenFd, at: usize) -> io::Result<Option<Inherited>> {
+    if let Ok(listener) = passed.take_tcp_listener(at) {
+        return listener
+            .map(|listener| {
+                let address = Endpoint::Tcp(listener.local_addr()?);
+                Inherited::new(listener.into(), Some(address), true)
+            })
+            .transpose();
+    }
+    let Some(listener) = passed.take_unix_listener(at)? else {
+        return Ok(None);
+    };
+    let address = unix_endpoint(&listener.local_addr()?);
+    Inherited::new(listener.into(), address, false).map(Some)
+}
+
+fn unix_endpoint(address: &unix::net::SocketAddr) -> Option<Endpoint> {
+    let path = address.as_pathname()?.to_str()?;
+    Some(Endpoint::Unix(path.into()))
+}
+
+impl Inherited {
+    fn new(socket: OwnedFd, address: Option<Endpoint>, tcp: bool) -> io::Result<Self> {
+        ioctl_fionbio(&socket, true)?;
+        Ok(Self {
+            socket,
+            address,
+            tcp,
+        })
+    }
+}
+
+/// Closes the connection of everybody who waits. For a process that has to exit for good: left
+/// in the backlog, they would make the init system start it again at once, and again.
+pub(crate) fn turn_away(sockets: &[Inherited]) {
+    for listener in sockets {
+        while accept_with(&listener.socket, SocketFlags::CLOEXEC).is_ok() {}
+    }
+}
+
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Clients of the engine.
+    Clients,
+    /// Those who wake the instance and hold it awake.
+    Holds,
+}
+
+/// A listening socket in use.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: AsyncFd<OwnedFd>,
+    pub(crate) purpose: Purpose,
+    tcp: bool,
+    /// The address, if the plan does not know it.
+    pub(crate) stranger: Option<Address>,
+}
+
+/// An address for people.
+#[derive(Debug)]
+pub(crate) struct Address(Option<Endpoint>);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(endpoint) => endpoint.fmt(f),
+            None => f.write_str("a socket without an address"),
+        }
+    }
+}
+
+impl Listener {
+    /// Puts an inherited socket to use, within a runtime.
+    pub(crate) fn new(inherited: Inherited, plan: &Plan) -> io::Result<Self> {
+        let Inherited {
+            socket,
+            address,
+            tcp,
+        } = inherited;
+        let wake = Endpoint::Unix(plan.paths.wake_socket.clone());
+        let purpose = if address.as_ref() == Some(&wake) {
+            Purpose::Holds
+        } else {
+            Purpose::Clients
+        };
+        let known = purpose == Purpose::Holds
+            || address
+                .as_ref()
+                .is_some_and(|address| plan.endpoints.contains(address));
+        Ok(Self {
+            socket: watched(socket)?,
+            purpose,
+            tcp,
+            stranger: (!known).then_some(Address(address)),
+        })
+    }
+
+    /// Accepts somebody who waits, or is woken when somebody comes.
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        loop {
+            let mut guard = ready!(self.socket.poll_read_ready(cx))?;
+            match self.accept_now() {
+                Ok(Some(stream)) => return Poll::Ready(Ok(stream)),
+                Ok(None) => guard.clear_ready(),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Accepts somebody who waits, by asking the kernel and not what it said last.
+    pub(crate) fn accept_now(&self) -> io::Result<Option<Stream>> {
+        loop {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            match accept_with(self.socket.get_ref().as_fd(), flags) {
+                Ok(socket) => match Stream::accepted(socket, self.tcp) {
+                    Ok(stream) => return Ok(Some(stream)),
+                    // A client that is gone already cannot be set up; the next one may.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                    Err(error) => return Err(error),
+                },
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                // accept(2): errors that are pending on the new socket; there is no client.
+                Err(
+                    Errno::INTR
+                    | Errno::CONNABORTED
+                    | Errno::PROTO
+                    | Errno::NETDOWN
+                    | Errno::HOSTDOWN
+                    | Errno::HOSTUNREACH
+                    | Errno::NETUNREACH
+                    | Errno::OPNOTSUPP,
+                ) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
