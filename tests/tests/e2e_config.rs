@@ -127,7 +127,7 @@ fn revisions(plans: &Path) -> Vec<String> {
         .map(|plan| plan.expect("listed").path());
     let plans = files.filter_map(|path| serde_json::from_str(&text(&path)).ok());
     plans
-        .filter_map(|plan: serde_json::Value| Some(plan["revision"].as_str()?.to_owned()))
+        .filter_map(|plan: serde_json::Value| Some(plan.get("revision")?.as_str()?.to_owned()))
         .collect()
 }
 

@@ -130,7 +130,7 @@ fn row(
         None if plan.is_none() => "not up",
         None if failed(prefix.socket(&block.name)) => "socket failed",
         None if !held => "not up",
-        None if failed(prefix.service(&block.name)) => "asleep, last boot failed",
+        None if failed(prefix.service(&block.name)) => "asleep, failed",
         None => "asleep",
     };
     Ok(Row {
@@ -205,7 +205,7 @@ fn colour(cell: &str) -> Option<&'static str> {
     match cell {
         "serving" | "idling" => Some("32"),
         "booting" | "draining" => Some("33"),
-        "failed" | "socket failed" | "asleep, last boot failed" => Some("31"),
+        "failed" | "socket failed" | "asleep, failed" => Some("31"),
         "asleep" => Some("36"),
         _ => None,
     }
