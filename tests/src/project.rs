@@ -15,7 +15,7 @@ use crate::engines::{self, Engine};
 use crate::process::{self, Process};
 use crate::skip::needed;
 use crate::wait::wait_until;
-use crate::world::World;
+use crate::world::{User, World};
 
 /// How long the slowest step of a project may take: provisioning on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
@@ -46,12 +46,17 @@ pub struct Project {
 }
 
 impl Project {
-    /// A project that is written but not up; `None` if this machine lacks something, which is
-    /// said then.
+    /// A project of an unprivileged user that is written but not up; `None` if this machine lacks
+    /// something, which is said then.
     pub fn new(mode: Mode, idle_timeout: &str) -> Option<Self> {
+        Self::of(User::Unprivileged, mode, idle_timeout)
+    }
+
+    /// As [`Project::new`], of that user.
+    pub fn of(user: User, mode: Mode, idle_timeout: &str) -> Option<Self> {
         let postgres = needed("a Postgres", engines::postgres())?;
         let valkey = needed("a Valkey", engines::valkey())?;
-        let world = World::with_manager()?;
+        let world = World::with_manager_of(user)?;
         let (app, cache) = (world.port(), world.port());
         let project = Self {
             listener: None,
@@ -122,6 +127,20 @@ impl Project {
         if let Some(listener) = &mut self.listener {
             listener.wait();
         }
+    }
+
+    /// Sends a signal to the listener in the foreground.
+    pub fn signal_listener(&self, signal: Signal) {
+        let listener = self.listener.as_ref().expect("it is up in the foreground");
+        // Our child below it was not waited for yet, so neither was the listener.
+        let pid = Pid::from_raw(listener.pid).expect("a pid");
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Waits for the end of the listener in the foreground; whether it ended well.
+    pub fn wait_for_listener(&mut self) -> bool {
+        let mut listener = self.listener.take().expect("it is up in the foreground");
+        listener.child.wait().expect("our child").success()
     }
 
     /// Runs SQL in the database of `app` as its owner.

@@ -176,7 +176,10 @@ fn a_taken_port_is_told_with_its_holder_and_the_others_come_up() {
 
     drop(taken);
     let said = project.run(&["up"]);
-    assert!(said.contains("app (postgres): listening on"), "{said}");
+    assert!(
+        said.contains("app (postgres): systemd listens on"),
+        "{said}"
+    );
     assert_eq!(project.run(&["up"]), "");
 }
 

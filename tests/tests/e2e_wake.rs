@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use doze_tests::process::{self, Process};
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::wait_until;
+use doze_tests::{User, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const BOUND: Duration = Duration::from_mins(1);
@@ -34,6 +34,7 @@ in_both_modes!(
     a_killed_activator_takes_its_engine_along,
     a_killed_engine_is_booted_again,
     half_close_is_carried_through,
+    an_engine_that_refuses_root_runs_all_the_same,
 );
 
 /// Must hold 1: clients work, everything sleeps afterwards, the ports still accept, nothing is
@@ -211,6 +212,59 @@ fn half_close_is_carried_through(mode: Mode) {
     client.read_to_string(&mut answer).expect("an answer");
     assert_eq!(answer, "+PONG\r\n$5\r\nhello\r\n+OK\r\n");
     project.wait_asleep();
+}
+
+/// Postgres refuses root, so for root it runs in a user namespace as somebody else.
+fn an_engine_that_refuses_root_runs_all_the_same(mode: Mode) {
+    let Some(mut project) = Project::of(User::Current, mode, "300ms") else {
+        return;
+    };
+    project.up();
+    project.sql("create table t (n int); insert into t values (1)");
+    project.wait_asleep();
+    assert_eq!(project.sql("select n from t"), "1");
+    project.wait_asleep();
+}
+
+/// Ctrl-C is an orderly stop of everything that is awake.
+#[test]
+fn ctrl_c_stops_the_engines_cleanly() {
+    let Some(mut project) = Project::new(Mode::Foreground, "1h") else {
+        return;
+    };
+    project.up();
+    project.sql("create table t (n int); insert into t values (1)");
+    project.cached(&["set", "k", "v"]);
+    project.signal_listener(Signal::INT);
+    assert!(project.wait_for_listener());
+    project.wait_asleep();
+    assert!(!project.accepts(project.app) && !project.accepts(project.cache));
+    let log = project.log("app");
+    assert!(log.contains("database system is shut down"), "{log}");
+
+    project.up();
+    assert_eq!(project.sql("select n from t"), "1");
+    assert!(!project.log("app").contains("was not properly shut down"));
+    assert_eq!(project.cached(&["get", "k"]), "v");
+    project.down();
+}
+
+/// Nothing outlives a listener that was killed: there is nobody left to hold an address for.
+#[test]
+fn a_killed_listener_takes_everything_along() {
+    let Some(mut project) = Project::new(Mode::Foreground, "1h") else {
+        return;
+    };
+    project.up();
+    project.sql("create table t (n int); insert into t values (1)");
+    project.cached(&["set", "k", "v"]);
+    project.signal_listener(Signal::KILL);
+    assert!(!project.wait_for_listener());
+    project.wait_asleep();
+    project.up();
+    assert_eq!(project.sql("select n from t"), "1");
+    assert_eq!(project.cached(&["get", "k"]), "v");
+    project.down();
 }
 
 /// A number that `doze status` tells of an instance.

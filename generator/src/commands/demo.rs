@@ -73,6 +73,7 @@ fn act(stage: &Stage, plan: &Plan, what: &str) -> Result<(), Failure> {
     let start = Instant::now();
     wait_for_sleep(plan).map_err(Failure::io(format!("see `{}` fall asleep", plan.instance)))?;
     let seconds = start.elapsed().as_secs_f32();
+    stage.settle();
     say(&format!(
         "  last client left  {seconds:.1} s later it sleeps"
     ))

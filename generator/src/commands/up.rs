@@ -165,7 +165,7 @@ fn under_systemd(
         .chain(changes.told)
         .collect();
     let (ready, mut failed) = bindable(&changes.start);
-    lines.extend(ready.iter().map(|plan| line(plan, "listening")));
+    lines.extend(ready.iter().map(|plan| line(plan, "systemd listens")));
     let mut start: Vec<_> = ready
         .iter()
         .map(|plan| prefix.socket(&plan.instance))

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -17,6 +18,12 @@ use crate::{
     config::FILE_NAME, dirs::Dirs, drivers::Drivers, failure::Failure, fsx, systemd::Systemd,
     toolchain::Toolchains, tree::Area,
 };
+
+/// How long the last process may take to go.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// Between two looks at the process table.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A project that is up.
 pub(super) struct Stage {
@@ -119,6 +126,19 @@ impl Stage {
                 return ours.len();
             }
             ours.extend(children);
+        }
+    }
+
+    /// Waits until no process is left, for the init system cleans up after the activator. Gives
+    /// up after a few seconds: the number that is shown next will tell.
+    pub(super) fn settle(&self) {
+        let give_up = Instant::now() + SETTLED;
+        while self.processes() > 0 && Instant::now() < give_up {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the end of a process of somebody else's"
+            )]
+            std::thread::sleep(LOOK);
         }
     }
 

@@ -1,0 +1,81 @@
+//! `doze demo`: for everybody, wherever it is tried.
+#![expect(
+    clippy::expect_used,
+    reason = "a surprise fails the test, and says what it was"
+)]
+
+use doze_tests::project::output;
+use doze_tests::{User, World, engines, needed, process};
+
+/// Runs the demo to its end and looks at what it leaves: nothing.
+fn demo(world: &World) -> String {
+    let valkey = engines::valkey().expect("looked for before");
+    let mut command = world.command("doze");
+    let shown = output(
+        command
+            .arg("demo")
+            .env("DOZE_VALKEY_BINDIR", world.bindir(&valkey)),
+    );
+    let text = String::from_utf8(shown.stdout).expect("UTF-8");
+    let said = String::from_utf8_lossy(&shown.stderr);
+    assert!(shown.status.success(), "{text}{said}");
+    assert_eq!(said, "");
+    for engine in ["app (postgres)", "cache (valkey)"] {
+        assert!(text.contains(engine), "{text}");
+    }
+    assert_eq!(
+        text.matches("asleep            0 processes").count(),
+        4,
+        "{text}"
+    );
+    assert_eq!(text.matches("until the first reply").count(), 4, "{text}");
+    let alive = process::list(&world.processes());
+    assert!(alive.is_empty(), "{text}{alive}");
+    let left = [
+        "find",
+        ".",
+        "../tmp",
+        "../run/doze",
+        "-mindepth",
+        "1",
+        "-name",
+        "doze*",
+    ];
+    assert_eq!(world.run(&left), "", "{text}");
+    text
+}
+
+fn has_engines() -> bool {
+    needed("a Postgres", engines::postgres()).is_some()
+        && needed("a Valkey", engines::valkey()).is_some()
+}
+
+#[test]
+fn under_systemd() {
+    if !has_engines() {
+        return;
+    }
+    let Some(world) = World::with_manager() else {
+        return;
+    };
+    assert!(demo(&world).contains("held by the systemd user manager"));
+}
+
+#[test]
+fn without_a_manager() {
+    if has_engines() {
+        assert!(demo(&World::new()).contains("there is no systemd user manager here"));
+    }
+}
+
+#[test]
+fn as_whoever_runs_the_tests() {
+    if !has_engines() {
+        return;
+    }
+    let world = World::of(User::Current);
+    let text = demo(&world);
+    if rustix::process::getuid().is_root() {
+        assert!(text.contains("postgres refuses root"), "{text}");
+    }
+}
