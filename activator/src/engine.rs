@@ -7,6 +7,7 @@ use std::{fs::File, future::poll_fn, io, process::ExitStatus, sync::Arc, task::P
 
 use doze_contract::{
     Endpoint, Plan,
+    error::chain,
     plan::{self, Stop},
 };
 use rustix::process::Signal;
@@ -18,7 +19,6 @@ use tokio::{
 
 use crate::{
     boot,
-    error::chain,
     log::Log,
     machine::Event,
     message::{Message, Teller},

@@ -9,7 +9,6 @@ pub mod machine;
 
 mod boot;
 mod engine;
-mod error;
 mod hold;
 mod limits;
 mod lock;
@@ -30,10 +29,8 @@ mod watched;
 use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::exit::ActivatorExit;
+use doze_contract::{error::chain, exit::ActivatorExit};
 use rustix::process::{Signal, set_parent_process_death_signal};
-
-use crate::error::chain;
 
 const USAGE: &str = "\
 usage: doze-activator run PLAN [--die-with-parent]

@@ -1,8 +1,8 @@
 //! Why a command did not do what it was asked, and what the user can do about it.
 
-use std::{error::Error, io};
+use std::io;
 
-use doze_contract::exit::Exit;
+use doze_contract::{error::chain, exit::Exit};
 
 use crate::{
     compile::CompileError,
@@ -145,16 +145,4 @@ impl Failure {
             complain(format_args!("{}: {hint}\n", paint.bold("help")));
         }
     }
-}
-
-/// The error and everything that led to it.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -270,8 +270,11 @@ fn a_killed_listener_takes_everything_along() {
 /// A number that `doze status` tells of an instance.
 fn number(project: &Project, instance: &str, field: &str) -> Option<u64> {
     let status = project.status();
-    let rows = status["instances"].as_array()?;
-    rows.iter().find(|row| row["name"] == instance)?[field].as_u64()
+    let rows = status.get("instances")?.as_array()?;
+    let row = rows
+        .iter()
+        .find(|row| row.get("name").is_some_and(|name| name == instance));
+    row?.get(field)?.as_u64()
 }
 
 /// The process that the Postgres of the project started with.

@@ -7,6 +7,7 @@
 
 pub mod bytes;
 pub mod endpoint;
+pub mod error;
 pub mod exit;
 pub mod name;
 pub mod plan;

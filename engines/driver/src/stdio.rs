@@ -2,12 +2,14 @@
 //! know what the calls mean.
 
 use std::{
-    error::Error,
     io::{self, BufRead, Write},
     process::ExitCode,
 };
 
-use doze_contract::protocol::{Answer, Call, PROTOCOL, Request, Response};
+use doze_contract::{
+    error::chain,
+    protocol::{Answer, Call, PROTOCOL, Request, Response},
+};
 use serde::Deserialize;
 
 use crate::Driver;
@@ -83,15 +85,4 @@ fn answer(driver: &impl Driver, call: Call) -> Result<Answer, String> {
             .map(|()| Answer::Provision)
             .map_err(|error| chain(&error)),
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

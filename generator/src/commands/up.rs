@@ -5,7 +5,7 @@ mod applied;
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use doze_contract::{Plan, ProjectName, exit::Exit};
+use doze_contract::{Plan, ProjectName, error::chain, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
 
 use self::applied::Applied;
@@ -13,7 +13,7 @@ use super::{Compiled, Context, unknown_instance};
 use crate::{
     compile::{SOURCE, plan_name},
     config::Project,
-    failure::{Failure, chain},
+    failure::Failure,
     file_lock::{self, FileLock},
     foreground::{self, Foreground},
     fsx,
