@@ -1,0 +1,12 @@
+//! The pages of `docs` and the README: what they list is what there is, and what they show works.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a surprise fails the test, and says what it was"
+)]
+
+mod examples;
+mod markdown;
+mod reference;
+mod session;
+mod wildcard;

@@ -1,0 +1,256 @@
+//! What the reference lists, against what the programs and their sources have: both ways.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::fs;
+
+use doze_tests::World;
+use doze_tests::programs::workspace;
+use serde_json::Value;
+
+use crate::examples::{units, with_input};
+use crate::markdown::{Page, code, pages, rows};
+
+/// What a driver answers to these requests.
+pub(crate) fn ask_driver(engine: &str, requests: &[&str]) -> Vec<String> {
+    let world = World::new();
+    let driver = world.command(format!("doze-driver-{engine}"));
+    let said = with_input(driver, &(requests.join("\n") + "\n"));
+    said.lines().map(str::to_owned).collect()
+}
+
+/// The first cells of all rows.
+fn first_cells(lines: &[&str]) -> Vec<String> {
+    rows(lines)
+        .into_iter()
+        .filter_map(|row| row.into_iter().next())
+        .collect()
+}
+
+/// The names between the backquotes of the first cells.
+fn names(lines: &[&str]) -> BTreeSet<String> {
+    first_cells(lines)
+        .iter()
+        .flat_map(|cell| code(cell))
+        .collect()
+}
+
+#[track_caller]
+fn assert_same<T: Ord + Debug>(page: &str, listed: &BTreeSet<T>, there: &BTreeSet<T>) {
+    assert!(!there.is_empty(), "{page}: nothing is there");
+    let missing: Vec<_> = there.difference(listed).collect();
+    let invented: Vec<_> = listed.difference(there).collect();
+    assert!(
+        missing.is_empty() && invented.is_empty(),
+        "{page} does not list {missing:#?}, and nothing is known of {invented:#?}"
+    );
+}
+
+/// A source file of the workspace.
+fn source(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The numbers of an enum's variants, as its source has them.
+fn numbers(path: &str, declaration: &str) -> BTreeSet<u32> {
+    let text = source(path);
+    let (_, body) = text.split_once(declaration).expect("the enum is there");
+    let body = body.split_once("\n}").expect("the enum ends").0;
+    let number = |line: &str| {
+        line.trim()
+            .strip_suffix(',')?
+            .rsplit_once(" = ")?
+            .1
+            .parse()
+            .ok()
+    };
+    body.lines().filter_map(number).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut seen = 0;
+    for page in pages() {
+        for link in page.links() {
+            if link.starts_with("https://") {
+                continue;
+            }
+            seen += 1;
+            let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let folder = page.path.parent().expect("a page is in a folder");
+            let target = match path {
+                "" => workspace().join(&page.path),
+                path => workspace().join(folder).join(path),
+            };
+            let place = page.path.display();
+            assert!(target.is_file(), "{place}: {link} leads nowhere");
+            if !anchor.is_empty() {
+                let anchors = Page::read(&target).anchors();
+                assert!(
+                    anchors.contains(anchor),
+                    "{place}: {link} is none of {anchors:?}"
+                );
+            }
+        }
+    }
+    assert!(seen >= 20, "only {seen} links found");
+}
+
+#[test]
+fn every_page_can_be_reached_from_the_map() {
+    let map: BTreeSet<String> = Page::read("docs/README.md").links().into_iter().collect();
+    let all = pages().into_iter().filter_map(|page| {
+        let path = page.path.strip_prefix("docs").ok()?.to_str()?.to_owned();
+        (path != "README.md").then_some(path)
+    });
+    assert_same("docs/README.md", &map, &all.collect());
+}
+
+/// The usage line and the options of a command, from its help. `--help` and `--config` are
+/// everybody's.
+fn help(world: &World, command: &[&str]) -> (String, BTreeSet<String>) {
+    let text = world.run(&[&["doze"], command, &["--help"]].concat());
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let options = text
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with('-'));
+    let options = options.filter_map(|line| Some(line.split("  ").next()?.to_owned()));
+    (usage.expect("a usage line").to_owned(), options.collect())
+}
+
+#[test]
+fn commands_md_lists_every_command_with_its_options() {
+    let world = World::new();
+    let text = world.run(&["doze", "--help"]);
+    let (_, list) = text.split_once("Commands:\n").expect("a list of commands");
+    let list = list.split_once("\n\n").expect("the list ends").0;
+    let commands = list
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    let commands: BTreeSet<&str> = commands.collect();
+
+    let page = Page::read("docs/reference/commands.md");
+    let sections = page.sections();
+    let listed = sections
+        .iter()
+        .filter_map(|(heading, _)| heading.strip_prefix("doze "));
+    assert_same("commands.md", &listed.collect(), &commands);
+
+    let everybodys = ["-c, --config <PATH>", "-h, --help"].map(str::to_owned);
+    let (_, mut top) = help(&world, &[]);
+    assert!(top.remove("-V, --version"));
+    assert_same("commands.md", &top, &everybodys.clone().into());
+    for command in commands {
+        let heading = format!("doze {command}");
+        let lines = page.section(&heading);
+        let (usage, options) = help(&world, &[command]);
+        assert!(
+            lines.contains(&format!("    {usage}").as_str()),
+            "{heading}: {usage}"
+        );
+        let mut listed = names(&lines);
+        listed.extend(everybodys.clone());
+        assert_same(&heading, &listed, &options);
+    }
+}
+
+#[test]
+fn config_md_lists_every_key_of_doze() {
+    let text = source("generator/src/config/resolve.rs");
+    let (_, keys) = text
+        .split_once("const META_KEYS: ")
+        .expect("the keys are there");
+    let keys = keys.split_once(';').expect("the array ends").1;
+    let keys = keys.split_once(';').expect("the list ends").0;
+    let keys = keys.split('"').skip(1).step_by(2).map(str::to_owned);
+    let page = Page::read("docs/reference/config.md");
+    assert_same(
+        "config.md",
+        &names(&page.section("An instance")),
+        &keys.collect(),
+    );
+}
+
+#[test]
+fn the_page_of_an_engine_lists_the_keys_that_its_driver_describes() {
+    let pages = pages()
+        .into_iter()
+        .filter(|page| page.path.starts_with("docs/engines"));
+    let mut seen = BTreeSet::new();
+    for page in pages {
+        let engine = page.path.file_stem().and_then(|name| name.to_str());
+        let engine = engine.expect("a page has a name").to_owned();
+        let said = ask_driver(&engine, &[r#"{"protocol":1,"call":"describe"}"#]);
+        let said: Value = serde_json::from_str(&said.concat()).expect("an answer is JSON");
+        let properties = said.pointer("/answer/describe/schema/properties");
+        let properties = properties.and_then(Value::as_object).expect("the keys");
+        let default = |schema: &Value| {
+            let value = schema.get("default").map(Value::to_string);
+            value.map(|value| format!("`{value}`")).unwrap_or_default()
+        };
+        let there: BTreeMap<_, _> = properties
+            .iter()
+            .map(|(key, schema)| (format!("`{key}`"), default(schema)))
+            .collect();
+        let listed = rows(&page.section("Keys")).into_iter().map(|row| {
+            let mut cells = row.into_iter();
+            (
+                cells.next().unwrap_or_default(),
+                cells.nth(1).unwrap_or_default(),
+            )
+        });
+        assert_eq!(
+            listed.collect::<BTreeMap<_, _>>(),
+            there,
+            "{}",
+            page.path.display()
+        );
+        seen.insert(engine);
+    }
+    let programs = doze_tests::programs::NAMES.into_iter();
+    let drivers = programs.filter_map(|name| Some(name.strip_prefix("doze-driver-")?.to_owned()));
+    assert_same("docs/engines", &seen, &drivers.collect());
+}
+
+#[test]
+fn diagnostics_md_lists_every_code() {
+    let codes = numbers("generator/src/diagnostic.rs", "pub enum Code {");
+    let there = codes.iter().map(|number| format!("D{number:03}")).collect();
+    let page = Page::read("docs/reference/diagnostics.md");
+    let listed = page
+        .rows()
+        .into_iter()
+        .filter_map(|row| row.into_iter().next());
+    assert_same("diagnostics.md", &listed.collect(), &there);
+}
+
+#[test]
+fn exit_codes_md_lists_every_status() {
+    let page = Page::read("docs/reference/exit-codes.md");
+    for (heading, declaration) in [
+        ("doze", "pub enum Exit {"),
+        ("doze-activator", "pub enum ActivatorExit {"),
+    ] {
+        let there = numbers("engines/contract/src/exit.rs", declaration);
+        let listed = first_cells(&page.section(heading));
+        let listed = listed.iter().map(|cell| cell.parse().expect("a number"));
+        assert_same(heading, &listed.collect(), &there);
+    }
+}
+
+#[test]
+fn units_md_explains_every_line_of_the_units() {
+    let mut there = BTreeSet::new();
+    for text in units() {
+        let settings = text.lines().filter(|line| !line.starts_with('#'));
+        let keys = settings.filter_map(|line| Some(line.split_once('=')?.0));
+        there.extend(keys.map(|key| format!("{key}=")));
+    }
+    let page = Page::read("docs/reference/units.md");
+    let mut listed = BTreeSet::new();
+    for heading in ["Target and slice", "Socket", "Service", "Hardening"] {
+        listed.extend(names(&page.section(heading)));
+    }
+    assert_same("units.md", &listed, &there);
+}
