@@ -119,6 +119,12 @@ impl Context {
         )))?;
         let project = file.resolve(&self.dirs, &drivers, &Toolchains::default())?;
         let host = Host::new(self.dirs.clone());
+        let activator = host.activator();
+        if !activator.is_file() {
+            return Err(Failure::plain(format!(
+                "{activator} is missing; it ships with doze"
+            )));
+        }
         let plans = compile::plans(&project, &host, &drivers)?;
         let tree = compile::compile(&project, &plans, &host)?;
         Ok(Compiled {
@@ -127,6 +133,15 @@ impl Context {
             tree,
             host,
         })
+    }
+
+    /// The name of the project. It is known even when the file cannot be read any more, for what
+    /// is up has to be stopped all the same.
+    fn project_name(&self) -> Result<ProjectName, Failure> {
+        let path = config::find(self.config.as_deref(), &self.dirs.here)?;
+        File::read(&path)
+            .map(|file| file.name)
+            .or_else(|error| self.dirs.project_of(&path).ok_or_else(|| error.into()))
     }
 
     /// The instance of this name, which the file declares.

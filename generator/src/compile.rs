@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Instance, Project},
-    dirs::Dirs,
+    dirs::{Dirs, SOURCE},
     drivers::{DriverError, Drivers},
     tree::{Area, Tree},
 };
@@ -237,9 +237,6 @@ fn instance_units(
 
 /// What the activator needs besides its engine, before the init system loses patience with it.
 const MARGIN: Duration = Duration::from_secs(15);
-
-/// The file beside the plans that tells whose they are: it holds the path of the `doze.toml`.
-pub const SOURCE: &str = "SOURCE";
 
 /// The file name of an instance's plan.
 pub fn plan_name(instance: &InstanceName) -> String {

@@ -8,6 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{InstanceName, ProjectName, plan::Paths};
 use etcetera::BaseStrategy;
 
+/// The file beside the plans that tells whose they are: it holds the path of the `doze.toml`.
+pub const SOURCE: &str = "SOURCE";
+
 /// Why the folders cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum DirsError {
@@ -78,9 +81,34 @@ impl Dirs {
         })
     }
 
+    /// The same folders with another home.
+    #[must_use]
+    pub fn with_home(&self, home: Utf8PathBuf) -> Self {
+        let below = self.runtime.strip_prefix(&self.home);
+        let runtime = below.map_or_else(|_| self.runtime.clone(), |below| home.join(below));
+        Self {
+            home,
+            runtime,
+            ..self.clone()
+        }
+    }
+
     /// The folder of everything that belongs to a project.
     pub fn project(&self, project: &ProjectName) -> Utf8PathBuf {
         self.home.join("projects").join(project.as_str())
+    }
+
+    /// The project that was last generated from this `doze.toml`.
+    pub fn project_of(&self, source: &Utf8Path) -> Option<ProjectName> {
+        let projects = self.home.join("projects").read_dir_utf8().ok()?;
+        let names = projects
+            .flatten()
+            .filter_map(|p| ProjectName::new(p.file_name()).ok());
+        let is_source = |name: &ProjectName| {
+            fs::read_to_string(self.plans(name).join(SOURCE))
+                .is_ok_and(|text| text.trim_end() == source)
+        };
+        names.into_iter().find(is_source)
     }
 
     /// The folder of a project's plans.

@@ -64,18 +64,27 @@ pub fn explain(endpoint: &Endpoint, source: io::Error) -> BusyError {
     }
 }
 
-fn check_path(endpoint: &Endpoint, path: &Utf8Path) -> Result<(), BusyError> {
+/// Refuses a path at which something stands that is not a socket: systemd would replace even a
+/// regular file.
+pub fn refuse_file(endpoint: &Endpoint) -> Result<(), BusyError> {
+    let Endpoint::Unix(path) = endpoint else {
+        return Ok(());
+    };
     match fs::symlink_metadata(path) {
-        Err(_) => Ok(()),
         Ok(found) if !found.file_type().is_socket() => Err(BusyError::NotASocket(endpoint.clone())),
-        // A socket that nobody listens on is a leftover.
-        Ok(_) => match UnixStream::connect(path) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-            _ => Err(BusyError::Taken {
-                endpoint: endpoint.clone(),
-                holder: None,
-            }),
-        },
+        _ => Ok(()),
+    }
+}
+
+fn check_path(endpoint: &Endpoint, path: &Utf8Path) -> Result<(), BusyError> {
+    refuse_file(endpoint)?;
+    // A socket that nobody listens on is a leftover.
+    match UnixStream::connect(path) {
+        Ok(_) => Err(BusyError::Taken {
+            endpoint: endpoint.clone(),
+            holder: None,
+        }),
+        Err(_) => Ok(()),
     }
 }
 

@@ -113,6 +113,14 @@ impl Installed {
     }
 }
 
+impl Installed {
+    /// What a file says.
+    pub fn text(&self, area: Area, name: &str) -> Option<&str> {
+        let file = self.0.get(&(area, name.to_owned()))?;
+        Some(&file.text)
+    }
+}
+
 /// One difference between what is installed and the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {

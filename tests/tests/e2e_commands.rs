@@ -101,7 +101,8 @@ fn run_passes_on_the_status_of_its_command() {
     assert_eq!(code(&["true"]), Some(0));
     assert_eq!(code(&["sh", "-c", "exit 42"]), Some(42));
     assert_eq!(code(&["sh", "-c", "kill -TERM $$"]), Some(128 + 15));
-    assert_eq!(code(&["no-such-program"]), Some(1));
+    assert_eq!(code(&["no-such-program"]), Some(127));
+    assert_eq!(code(&["/"]), Some(126));
 }
 
 #[test]

@@ -289,3 +289,44 @@ fn hostile_names_and_passwords_work_from_end_to_end() {
     assert!(String::from_utf8_lossy(&refused.stdout).contains("NOAUTH"));
     project.wait_asleep();
 }
+
+/// An address that cannot be had is known before anything is touched for it.
+#[test]
+fn the_old_address_stays_until_the_new_one_can_be_had() {
+    let Some(project) = project() else { return };
+    project.run(&["wake", "cache"]);
+    let activator = activator(&project, "cache");
+    let precious = project.world.write("home/precious", "data");
+    let unix = format!("listen = \"unix:{}\"\n", precious.display());
+    project.declare(&(project.toml("1h") + &unix));
+    for command in ["generate", "up"] {
+        let refused = output(&mut project.doze(&[command]));
+        assert_eq!(refused.status.code(), Some(1), "{command}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            said.contains("exists and is not a socket"),
+            "{command}: {said}"
+        );
+    }
+    assert_eq!(fs::read_to_string(&precious).expect("it is there"), "data");
+    assert_eq!(self::activator(&project, "cache"), activator);
+    assert_eq!(project.cached(&["ping"]), "PONG");
+
+    fs::remove_file(&precious).expect("it is there");
+    project.run(&["up"]);
+    let socket = precious.to_str().expect("UTF-8");
+    assert_eq!(succeed(&mut project.cli(&["-s", socket, "ping"])), "PONG\n");
+    assert_eq!(project.run(&["up"]), "");
+}
+
+/// What is up can be stopped, whatever became of the file.
+#[test]
+fn down_works_without_a_readable_file() {
+    let Some(project) = project() else { return };
+    project.cached(&["ping"]);
+    project.declare("[postgres.app");
+    assert_eq!(output(&mut project.doze(&["up"])).status.code(), Some(2));
+    project.run(&["down"]);
+    project.wait_asleep();
+    assert!(!project.accepts(project.cache));
+}

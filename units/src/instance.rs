@@ -151,8 +151,6 @@ RestartSec=500ms
 RestartPreventExitStatus=1 100
 # If the engine is killed for its memory, the activator stays to tell the clients.
 OOMPolicy=continue
-# A connection takes up to six files.
-LimitNOFILE=65536
 UMask=0077
 Slice={slice}
 {hardening}"

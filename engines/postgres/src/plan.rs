@@ -97,7 +97,6 @@ fn server(call: &PlanCall) -> Member {
         ("port", PORT.to_string()),
         ("unix_socket_directories", list_of_one(&call.run)),
         ("unix_socket_permissions", "0600".to_owned()),
-        ("external_pid_file", String::new()),
     ] {
         argv.push("-c".to_owned());
         argv.push(format!("{name}={value}"));

@@ -116,9 +116,7 @@ fn greet(plan: &Plan) -> io::Result<Client> {
 
 /// The status socket lives as long as the activator: its end is the moment of sleep.
 fn wait_for_sleep(plan: &Plan) -> io::Result<()> {
-    let Ok(mut activator) = UnixStream::connect(&plan.paths.status_socket) else {
-        return Ok(());
-    };
+    let mut activator = UnixStream::connect(&plan.paths.status_socket)?;
     activator.set_read_timeout(Some(PATIENCE))?;
     match activator.read_to_end(&mut Vec::new()) {
         Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error),

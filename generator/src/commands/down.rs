@@ -9,7 +9,7 @@ use crate::{
 
 /// Takes the sockets away and stops what is awake. That there is nothing to stop is as good.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
-    let project = context.file()?.name;
+    let project = context.project_name()?;
     let control = context.control(&project);
     if foreground::down(&control).map_err(Failure::io("stop the listener in the foreground"))? {
         return Ok(());

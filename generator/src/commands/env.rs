@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    io::ErrorKind,
     os::unix::process::ExitStatusExt,
     process::{Command, ExitCode},
 };
@@ -40,15 +41,27 @@ pub(super) fn run(context: &Context, command: &[OsString]) -> Result<ExitCode, F
         return Err(Failure::plain("there is no command to run"));
     };
     let variables = variables(&context.compile()?.plans);
-    let status = Command::new(program)
+    let started = Command::new(program)
         .args(arguments)
         .envs(
             variables
                 .into_iter()
                 .map(|variable| (variable.name, variable.value)),
         )
-        .status()
-        .map_err(Failure::io(format!("run {}", program.display())))?;
+        .status();
+    let status = match started {
+        Ok(status) => status,
+        Err(source) => {
+            // As a shell says that there is no such program, or that it is none.
+            let code = if source.kind() == ErrorKind::NotFound {
+                127
+            } else {
+                126
+            };
+            Failure::io(format!("run {}", program.display()))(source).report();
+            return Ok(code.into());
+        }
+    };
     // A command that a signal ended has the status that a shell gives it.
     let code = status
         .code()

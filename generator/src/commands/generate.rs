@@ -8,6 +8,7 @@ use super::{Compiled, Context};
 use crate::{
     failure::Failure,
     output::print_lines,
+    ports,
     tree::{self, Area, Roots, Step},
 };
 
@@ -20,6 +21,8 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
     if out.is_none() {
         super::up::refuse_taken_name(context, &compiled.project)?;
     }
+    let endpoints = compiled.plans.iter().flat_map(|plan| &plan.endpoints);
+    endpoints.into_iter().try_for_each(ports::refuse_file)?;
     let installed = compiled.installed(&roots)?;
     let steps = tree::converge(&compiled.tree, &installed);
     if check {

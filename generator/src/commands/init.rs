@@ -2,7 +2,7 @@
 
 use std::{io::Write, net::TcpListener};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{EngineName, exit::Exit, protocol::Description};
 
 use super::Context;
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, force: bool) -> Result<(), Failure> {
             exit: Exit::Config,
         });
     }
-    let text = starter(context)?;
+    let text = starter(context, path.parent().unwrap_or(&path))?;
     write(&path, &text)?;
     print(format_args!("wrote {path}; `doze up` brings it up\n")).map_err(Failure::io("print"))
 }
@@ -39,7 +39,7 @@ fn write(path: &Utf8PathBuf, text: &str) -> Result<(), Failure> {
 
 /// One instance of every engine that is installed, each at the port that its clients expect or
 /// the next one that is free now.
-fn starter(context: &Context) -> Result<String, Failure> {
+fn starter(context: &Context, folder: &Utf8Path) -> Result<String, Failure> {
     let drivers = Drivers::find(&context.dirs.programs).map_err(Failure::io("look for drivers"))?;
     let toolchains = Toolchains::default();
     let mut text = Vec::new();
@@ -48,6 +48,9 @@ fn starter(context: &Context) -> Result<String, Failure> {
     let mut line = |line: &str| drop(writeln!(text, "{line}"));
     line("# Every instance has a permanent address and runs only while somebody is connected.");
     line("# `doze up` holds the addresses, `doze env` prints the URLs.");
+    line("");
+    let name = toml::Value::from(folder.file_name().unwrap_or("project"));
+    line(&format!("name = {name}"));
     line("");
     line("[defaults]");
     line("idle_timeout = \"5m\"     # how long an engine stays awake with nobody connected");

@@ -196,7 +196,7 @@ fn show(report: &Report) -> String {
         report
             .orphaned
             .iter()
-            .map(|at| format!("{orphan} no instance owns {at}")),
+            .map(|at| format!("{orphan} no instance owns {at}; it stays until you remove it")),
     );
     lines.join("\n") + "\n"
 }

@@ -11,8 +11,9 @@ use doze_units::{Prefix, manager::UnitState};
 use self::applied::Applied;
 use super::{Compiled, Context, unknown_instance};
 use crate::{
-    compile::{SOURCE, plan_name},
+    compile::plan_name,
     config::Project,
+    dirs::SOURCE,
     failure::Failure,
     file_lock::{self, FileLock},
     foreground::{self, Foreground},
@@ -20,7 +21,7 @@ use crate::{
     output::{complain, print_lines},
     ports,
     systemd::{self, Systemd},
-    tree::{self, Area, Roots, Step},
+    tree::{self, Area, Installed, Roots, Step},
 };
 
 pub(super) fn run(context: &Context, names: &[String], foreground: bool) -> Result<(), Failure> {
@@ -136,8 +137,16 @@ fn under_systemd(
     refuse_taken_name(context, &compiled.project)?;
     let _lock = lock(context, project)?;
     let roots = context.roots(&compiled.project);
-    let steps = tree::converge(&compiled.tree, &compiled.installed(&roots)?);
+    let installed = compiled.installed(&roots)?;
+    let steps = tree::converge(&compiled.tree, &installed);
     let states = systemd.states(project)?;
+    let folder = context.dirs.sockets(project);
+    let applied =
+        Applied::read(&folder, &compiled.tree).map_err(Failure::io("read what was applied"))?;
+
+    // An address that cannot be had is known before anything is touched for it.
+    let changes = decide(&compiled.plans, names, &states, &steps, &applied);
+    let (changes, mut failed) = possible(changes, &installed);
 
     // A unit has to be stopped while its file is still there.
     let gone: Vec<String> = removed_units(&steps).map(ToOwned::to_owned).collect();
@@ -154,20 +163,18 @@ fn under_systemd(
         systemd.reload()?;
     }
 
-    let folder = context.dirs.sockets(project);
-    let applied =
-        Applied::read(&folder, &compiled.tree).map_err(Failure::io("read what was applied"))?;
-    let changes = decide(&compiled.plans, names, &states, &steps, &applied);
-    systemd.stop(&changes.stop)?;
-    let sockets = gone.iter().filter_map(|unit| unit.strip_suffix(".socket"));
-    let mut lines: Vec<String> = sockets
-        .map(|unit| format!("{unit} is no longer declared and is gone; its data stays"))
-        .chain(changes.told)
-        .collect();
-    let (ready, mut failed) = bindable(&changes.start);
-    lines.extend(ready.iter().map(|plan| line(plan, "systemd listens")));
-    let mut start: Vec<_> = ready
+    let stop: Vec<_> = changes
         .iter()
+        .flat_map(|change| change.stop.clone())
+        .collect();
+    systemd.stop(&stop)?;
+    let started = || {
+        changes
+            .iter()
+            .filter(|change| change.start)
+            .map(|change| change.plan)
+    };
+    let mut start: Vec<_> = started()
         .map(|plan| prefix.socket(&plan.instance))
         .collect();
     let whole = names.is_empty() && failed.is_empty();
@@ -187,6 +194,16 @@ fn under_systemd(
             .record(&folder)
             .map_err(Failure::io("record what was applied"))?;
     }
+
+    let mut lines = Vec::new();
+    for unit in gone.iter().filter_map(|unit| unit.strip_suffix(".socket")) {
+        lines.push(format!(
+            "{unit} is no longer declared and is gone; its data stays"
+        ));
+    }
+    let stopped = changes.iter().filter(|change| change.stops_engine);
+    lines.extend(stopped.map(|c| format!("{}: stopped for its new settings", c.plan.instance)));
+    lines.extend(started().map(|plan| line(plan, "systemd listens")));
     print_lines(&lines).map_err(Failure::io("print"))?;
     for reason in &failed {
         complain(format_args!("error: {reason}\n"));
@@ -198,12 +215,18 @@ fn under_systemd(
     }
 }
 
-/// What has to be stopped and started, so that what runs is what is installed.
-#[derive(Debug, Default)]
-struct Changes<'a> {
+/// What has to be done for one instance, so that what runs is what is installed.
+#[derive(Debug)]
+struct Change<'a> {
+    plan: &'a Plan,
+    /// Units to stop.
     stop: Vec<String>,
-    start: Vec<&'a Plan>,
-    told: Vec<String>,
+    /// An awake engine is among them.
+    stops_engine: bool,
+    /// The socket has to be started.
+    start: bool,
+    /// The socket is bound now, to the addresses of the plan that is installed.
+    bound: bool,
 }
 
 fn decide<'a>(
@@ -212,7 +235,7 @@ fn decide<'a>(
     states: &BTreeMap<String, UnitState>,
     steps: &[Step],
     applied: &Applied,
-) -> Changes<'a> {
+) -> Vec<Change<'a>> {
     let touched: BTreeSet<&str> = steps.iter().map(|step| step.place().1.as_str()).collect();
     let is_active = |unit: &str| states.get(unit).is_some_and(UnitState::is_active);
     // Whoever started the units may not have left a record; then it is the files that tell.
@@ -220,41 +243,56 @@ fn decide<'a>(
         let by_file = touched.contains(unit) || touched.contains(plan);
         applied.differs(unit, plan).unwrap_or(by_file)
     };
-    let mut changes = Changes::default();
-    for plan in plans {
+    let change = |plan: &'a Plan| {
         let prefix = Prefix::of(&plan.project);
         let (socket, service) = (
             prefix.socket(&plan.instance),
             prefix.service(&plan.instance),
         );
-        let rebind = is_active(&socket) && changed(&socket, &socket);
-        if is_active(&service) && (rebind || changed(&service, &plan_name(&plan.instance))) {
-            changes.stop.push(service);
-            changes
-                .told
-                .push(format!("{}: stopped for its new settings", plan.instance));
-        }
+        let bound = is_active(&socket);
+        let rebind = bound && changed(&socket, &socket);
+        let restart = rebind || changed(&service, &plan_name(&plan.instance));
+        let stops_engine = is_active(&service) && restart;
         let wanted = names.is_empty() || names.iter().any(|name| name == plan.instance.as_str());
-        if rebind || (wanted && !is_active(&socket)) {
-            changes.start.push(plan);
+        let stop = [(service, stops_engine), (socket, rebind)];
+        Change {
+            plan,
+            stop: stop
+                .into_iter()
+                .filter_map(|(unit, stop)| stop.then_some(unit))
+                .collect(),
+            stops_engine,
+            start: rebind || (wanted && !bound),
+            bound,
         }
-        if rebind {
-            changes.stop.push(socket);
-        }
-    }
-    changes
+    };
+    plans.iter().map(change).collect()
 }
 
-/// Those of the plans whose endpoints can be bound, and why the others cannot.
-fn bindable<'a>(plans: &[&'a Plan]) -> (Vec<&'a Plan>, Vec<String>) {
-    let (mut ready, mut failed) = (Vec::new(), Vec::new());
-    for plan in plans {
-        match plan.endpoints.iter().try_for_each(ports::check) {
-            Ok(()) => ready.push(*plan),
-            Err(error) => failed.push(format!("{}: {}", plan.instance, chain(&error))),
+/// The changes whose addresses can be had, and why the others cannot. Of a socket that is bound,
+/// only the new addresses are in question.
+fn possible<'a>(changes: Vec<Change<'a>>, installed: &Installed) -> (Vec<Change<'a>>, Vec<String>) {
+    let (mut possible, mut failed) = (Vec::new(), Vec::new());
+    for change in changes {
+        let old = installed.text(Area::Plans, &plan_name(&change.plan.instance));
+        let old: Option<Plan> = old.and_then(|text| serde_json::from_str(text).ok());
+        let held = old
+            .filter(|_| change.bound)
+            .map(|plan| plan.endpoints)
+            .unwrap_or_default();
+        let mut new = change
+            .plan
+            .endpoints
+            .iter()
+            .filter(|endpoint| !held.contains(endpoint));
+        match new.try_for_each(ports::check) {
+            Err(error) if change.start => {
+                failed.push(format!("{}: {}", change.plan.instance, chain(&error)));
+            }
+            _ => possible.push(change),
         }
     }
-    (ready, failed)
+    (possible, failed)
 }
 
 fn removed_units(steps: &[Step]) -> impl Iterator<Item = &str> {

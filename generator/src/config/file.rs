@@ -344,8 +344,9 @@ fn listen(item: &Item, problems: &mut Vec<Diagnostic>) -> Option<At<Listen>> {
                 let long = matches!(error, doze_contract::endpoint::EndpointError::TooLong(_));
                 let code = if long { Code::PathTooLong } else { Code::Value };
                 let message = format!("{text:?} {error}");
+                let hint = long.then(|| "\"unix\" alone picks a path that fits".to_owned());
                 let found = Diagnostic::new(code, item.span.clone(), message);
-                problems.push(found.hint("\"unix\" alone picks a path that fits"));
+                problems.push(found.maybe_hint(hint));
                 return None;
             }
         },

@@ -166,7 +166,7 @@ impl Context<'_> {
                     version.span.clone(),
                     format!("no {} {} on this machine", block.engine, version.value),
                 )
-                .label(installed(&found()))
+                .label(installed(&block.engine, &found()))
                 .hint(self.install_hint(&version.value)),
             );
         }
@@ -253,14 +253,17 @@ impl Context<'_> {
 /// The keys that the core reads in every block.
 const META_KEYS: [&str; 5] = ["version", "port", "listen", "idle_timeout", "enabled"];
 
-fn installed(toolchains: &[Toolchain]) -> String {
+fn installed(engine: &EngineName, toolchains: &[Toolchain]) -> String {
     let versions: Vec<_> = toolchains
         .iter()
         .map(|found| found.version.to_string())
         .collect();
-    match versions.as_slice() {
-        [] => "none is installed".into(),
-        some => format!("installed: {}", some.join(", ")),
+    let variable = variable(engine);
+    match (versions.as_slice(), std::env::var_os(&variable)) {
+        ([], Some(folder)) => format!("none is in {variable}={}", folder.display()),
+        ([], None) => "none is installed".into(),
+        (some, Some(_)) => format!("{variable} has {}", some.join(", ")),
+        (some, None) => format!("installed: {}", some.join(", ")),
     }
 }
 

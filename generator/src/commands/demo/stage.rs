@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::super::Context;
 use crate::{
-    config::FILE_NAME, dirs::Dirs, drivers::Drivers, failure::Failure, fsx, systemd::Systemd,
+    config::FILE_NAME, drivers::Drivers, failure::Failure, fsx, systemd::Systemd,
     toolchain::Toolchains, tree::Area,
 };
 
@@ -46,10 +46,7 @@ impl Stage {
         let text = doze_toml(context, &name)?;
         let file = path.join(FILE_NAME);
         fsx::replace(&file, &text, 0o600).map_err(Failure::io(format!("write {file}")))?;
-        let dirs = Dirs {
-            home: path.join("home"),
-            ..context.dirs.clone()
-        };
+        let dirs = context.dirs.with_home(path.join("home"));
         let mut stage = Self {
             context: Context {
                 dirs,
