@@ -148,7 +148,10 @@ async fn start(
         () = sleep(member.ready_within) => Err(None),
     };
     match outcome {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => {
+            watch.end();
+            Ok(())
+        }
         Ok(Err(source)) => Err(BootError::Watch {
             name: name(),
             source,

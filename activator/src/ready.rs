@@ -6,18 +6,18 @@
 use std::{
     ffi::{CStr, OsStr},
     fmt, fs, io,
-    mem::MaybeUninit,
+    mem::{self, MaybeUninit},
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     time::Duration,
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use doze_contract::{
     Bytes, Endpoint,
     plan::{Hello, Readiness},
 };
 use rustix::{
-    fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init},
+    fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init, remove_watch},
     io::Errno,
 };
 use tokio::{
@@ -27,7 +27,7 @@ use tokio::{
 
 use crate::{stream::Stream, watched::watched};
 
-/// Between two attempts; the timer's own resolution.
+/// Between two hellos; the timer's own resolution.
 const RETRY: Duration = Duration::from_millis(1);
 
 /// The most that is kept of a reply, in bytes.
@@ -65,7 +65,7 @@ impl fmt::Display for Seen {
 /// file which a former process left behind is not taken for its word.
 #[derive(Debug)]
 pub(crate) enum Watch<'a> {
-    Hello(&'a Hello, &'a Endpoint),
+    Hello(HelloWatch<'a>),
     File(FileWatch<'a>),
 }
 
@@ -76,7 +76,7 @@ impl<'a> Watch<'a> {
         upstream: &'a Endpoint,
     ) -> io::Result<Self> {
         Ok(match ready {
-            Readiness::Hello => Self::Hello(hello, upstream),
+            Readiness::Hello => Self::Hello(HelloWatch::new(hello, upstream)?),
             Readiness::FileLine { path, line, text } => {
                 Self::File(FileWatch::new(path, *line, text)?)
             }
@@ -86,14 +86,51 @@ impl<'a> Watch<'a> {
     /// Waits, however long it takes. `seen` always tells what it is waiting for.
     pub(crate) async fn ready(&mut self, seen: &mut Seen) -> io::Result<()> {
         match self {
-            Self::Hello(hello, upstream) => {
-                while !answers(hello, upstream, seen).await {
-                    sleep(RETRY).await;
-                }
-                Ok(())
-            }
+            Self::Hello(hello) => hello.ready(seen).await,
             Self::File(file) => file.ready(seen).await,
         }
+    }
+
+    /// Ends the watch of a member that is ready.
+    pub(crate) fn end(self) {
+        match self {
+            Self::Hello(HelloWatch { socket, .. }) => socket.into_iter().for_each(Changes::end),
+            Self::File(FileWatch { file, .. }) => file.end(),
+        }
+    }
+}
+
+/// Says hello until it is answered: at once when the engine makes its unix socket, and then, as
+/// nothing tells when a busy engine is free, again and again.
+#[derive(Debug)]
+pub(crate) struct HelloWatch<'a> {
+    hello: &'a Hello,
+    upstream: &'a Endpoint,
+    /// The changes of the engine's socket, if it is a file.
+    socket: Option<Changes<'a>>,
+}
+
+impl<'a> HelloWatch<'a> {
+    fn new(hello: &'a Hello, upstream: &'a Endpoint) -> io::Result<Self> {
+        let socket = match upstream {
+            Endpoint::Unix(path) => Some(Changes::of(path)?),
+            Endpoint::Tcp(_) => None,
+        };
+        Ok(Self {
+            hello,
+            upstream,
+            socket,
+        })
+    }
+
+    async fn ready(&self, seen: &mut Seen) -> io::Result<()> {
+        while !answers(self.hello, self.upstream, seen).await {
+            match &self.socket {
+                Some(socket) if !socket.path.exists() => socket.next().await?,
+                _ => sleep(RETRY).await,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -131,13 +168,12 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }
 
-/// Waits for a line of a file by inotify(7).
+/// Waits for a line of a file.
 #[derive(Debug)]
 pub(crate) struct FileWatch<'a> {
-    path: &'a Utf8Path,
     line: usize,
     text: &'a str,
-    changes: AsyncFd<OwnedFd>,
+    file: Changes<'a>,
     before: Option<Version>,
 }
 
@@ -145,43 +181,60 @@ pub(crate) struct FileWatch<'a> {
 type Version = (u64, i64, i64);
 
 impl<'a> FileWatch<'a> {
-    fn new(path: &'a Utf8PathBuf, line: usize, text: &'a str) -> io::Result<Self> {
-        let changes = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        let folder = path.parent().unwrap_or(Utf8Path::new("/"));
-        let wanted = WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO;
-        add_watch(&changes, folder.as_std_path(), wanted)?;
+    fn new(path: &'a Utf8Path, line: usize, text: &'a str) -> io::Result<Self> {
         Ok(Self {
-            path,
             line,
             text,
-            changes: watched(changes)?,
+            file: Changes::of(path)?,
             before: version(path),
         })
     }
 
-    async fn ready(&mut self, seen: &mut Seen) -> io::Result<()> {
+    async fn ready(&self, seen: &mut Seen) -> io::Result<()> {
         *seen = Seen::File;
         while !self.says_so() {
-            self.changed().await?;
+            self.file.next().await?;
         }
         Ok(())
     }
 
     fn says_so(&self) -> bool {
-        version(self.path).is_some_and(|now| Some(now) != self.before)
-            && fs::read_to_string(self.path).is_ok_and(|text| {
+        version(self.file.path).is_some_and(|now| Some(now) != self.before)
+            && fs::read_to_string(self.file.path).is_ok_and(|text| {
                 let line = self.line.checked_sub(1).and_then(|at| text.lines().nth(at));
                 line.is_some_and(|line| line.trim_end() == self.text)
             })
     }
+}
 
-    /// Waits for a change of the file, and forgets what else changed in its folder.
-    async fn changed(&self) -> io::Result<()> {
+/// The changes of one file by inotify(7), from before it exists.
+#[derive(Debug)]
+struct Changes<'a> {
+    path: &'a Utf8Path,
+    folder: i32,
+    events: AsyncFd<OwnedFd>,
+}
+
+impl<'a> Changes<'a> {
+    fn of(path: &'a Utf8Path) -> io::Result<Self> {
+        let events = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        let folder = path.parent().unwrap_or(Utf8Path::new("/"));
+        let wanted = WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO;
+        let folder = add_watch(&events, folder.as_std_path(), wanted)?;
+        Ok(Self {
+            path,
+            folder,
+            events: watched(events)?,
+        })
+    }
+
+    /// Waits for the next change, and forgets what else changed in the folder.
+    async fn next(&self) -> io::Result<()> {
         let name = self.path.file_name().map(OsStr::new);
         loop {
-            let mut guard = self.changes.readable().await?;
+            let mut guard = self.events.readable().await?;
             let mut buffer = [MaybeUninit::uninit(); 4096];
-            let mut events = Reader::new(self.changes.get_ref(), &mut buffer);
+            let mut events = Reader::new(self.events.get_ref(), &mut buffer);
             let mut concerned = false;
             loop {
                 match events.next() {
@@ -199,6 +252,14 @@ impl<'a> FileWatch<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Ends the watch but leaves its descriptor to the end of the process: to close it can wait
+    /// for 10 ms until the kernel has let go of the watch, and clients would wait with it.
+    fn end(self) {
+        // An error would mean that it is over already: the folder is gone.
+        remove_watch(&self.events, self.folder).ok();
+        mem::forget(self.events.into_inner());
     }
 }
 

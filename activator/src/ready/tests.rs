@@ -1,5 +1,6 @@
 use std::{fs::File, io::Write};
 
+use camino::Utf8PathBuf;
 use tokio::{net::UnixListener, time::timeout};
 
 use super::*;
