@@ -254,3 +254,16 @@ fn units_md_explains_every_line_of_the_units() {
     }
     assert_same("units.md", &listed, &there);
 }
+
+#[test]
+fn every_benchmark_is_listed() {
+    let page = Page::read("docs/reference/benchmarks.md");
+    let listed = names(&page.section("What is measured"));
+    let files = fs::read_dir(workspace().join("tests/benches")).expect("it is there");
+    let there = files
+        .map(|entry| entry.expect("it can be listed").path())
+        .filter(|path| path.is_file())
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    assert_same("docs/reference/benchmarks.md", &listed, &there);
+}

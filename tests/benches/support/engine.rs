@@ -1,0 +1,59 @@
+//! What a client of an engine says first, and when it has heard the first reply.
+//!
+//! Must not know: who is asked, the engine itself or doze in front of it.
+
+use std::io::{self, Read, Write};
+
+use doze_contract::{Plan, plan::Hello};
+
+/// The first exchange with an engine: the hello of its plan, answered to the end.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    hello: Hello,
+    /// What the reply ends with: after it the client may ask what it likes.
+    last: &'static [u8],
+}
+
+impl Exchange {
+    /// The exchange with the engine of this plan. A reply of Postgres goes on after the
+    /// authentication, up to `ReadyForQuery` (chapter 55.7 of its manual).
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let last: &[u8] = match plan.engine.as_str() {
+            "postgres" => b"Z\0\0\0\x05I",
+            "valkey" => b"+PONG\r\n",
+            other => panic!("no first exchange is known for {other}"),
+        };
+        Self {
+            hello: plan.body.hello.clone(),
+            last,
+        }
+    }
+
+    /// Says hello and reads the reply. `false` if the engine is not ready yet.
+    ///
+    /// # Errors
+    /// The connection's, or `InvalidData` for a reply that is neither.
+    pub(crate) fn with(&self, mut stream: impl Read + Write) -> io::Result<bool> {
+        stream.write_all(&self.hello.send.0)?;
+        let mut reply = Vec::new();
+        let mut part = [0; 4096];
+        loop {
+            let count = stream.read(&mut part)?;
+            reply.extend_from_slice(part.get(..count).unwrap_or_default());
+            if contains(&reply, &self.hello.ready.0) && reply.ends_with(self.last) {
+                return Ok(true);
+            }
+            if self.hello.busy.iter().any(|busy| contains(&reply, &busy.0)) {
+                return Ok(false);
+            }
+            if count == 0 {
+                let text = format!("the reply is {:?}", reply.escape_ascii().to_string());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
