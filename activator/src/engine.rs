@@ -22,7 +22,6 @@ use crate::{
     log::Log,
     machine::Event,
     message::{Message, Teller},
-    notify,
     process::Process,
     status::StatusSocket,
     stream::Stream,
@@ -38,8 +37,7 @@ const STOP_DRIVER: Stop = Stop {
     within: Duration::from_secs(2),
 };
 
-/// What there is of a running engine. It is dropped with the process, in this order: the lock is
-/// let go last.
+/// What there is of a running engine. It is dropped in this order: the lock is let go last.
 #[derive(Debug, Default)]
 pub(crate) struct Engine {
     /// A driver at work on the data directory.
@@ -50,8 +48,8 @@ pub(crate) struct Engine {
     pub(crate) lock: Option<File>,
 }
 
-/// Boots the engine, waits for its end or for `stop`, and stops it. Never returns, for the lock
-/// stays held as long as the process lives.
+/// Boots the engine, waits for its end or for `stop`, and stops it. When it returns, nothing of
+/// the engine is left: the status socket is removed and the lock let go.
 pub(crate) async fn live(
     plan: Arc<Plan>,
     log: Log,
@@ -59,16 +57,18 @@ pub(crate) async fn live(
     teller: Teller,
 ) {
     let mut engine = Engine::default();
+    log.forget_words();
     let booted = tokio::select! {
         biased;
         _ = &mut stop => None,
         booted = boot::boot(&plan, &mut engine, &log, &teller) => Some(booted),
-        () = notify::ask_for_patience() => None,
     };
     match booted {
         Some(Err(error)) => {
             engine.kill().await;
             teller.tell(Message::BootFailed(chain(&error)));
+            // The status socket tells the reason until then.
+            stop.await.ok();
         }
         Some(Ok(())) => {
             teller.tell(Message::Event(Event::Ready));
@@ -93,7 +93,6 @@ pub(crate) async fn live(
             teller.tell(Message::Event(Event::Stopped));
         }
     }
-    std::future::pending::<()>().await;
 }
 
 impl Engine {

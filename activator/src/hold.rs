@@ -3,39 +3,30 @@
 use doze_contract::status::{WAKE_FAILED, WAKE_READY};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
+    sync::oneshot,
 };
 
 use crate::stream::Stream;
 
-/// How the boot went: `None` until that is known, then ready or the reason why not.
-pub(crate) type News = Option<Result<(), String>>;
+/// How the boot went: ready, or the reason why not.
+pub(crate) type Outcome = Result<(), String>;
 
-/// Tells the client the news once, and returns when the client is gone or there is nothing to
+/// Tells the client how the boot went, and returns when the client is gone or there is nothing to
 /// hold on to. What the client sends is read and forgotten.
-pub(crate) async fn hold(mut stream: Stream, mut news: watch::Receiver<News>) {
+pub(crate) async fn hold(mut stream: Stream, outcome: oneshot::Receiver<Outcome>) {
     let mut ignored = [0; 64];
     let told = tokio::select! {
         biased;
-        outcome = known(&mut news) => outcome,
+        told = outcome => told,
         () = gone(&mut stream, &mut ignored) => return,
     };
-    let (line, holds) = match told {
-        Ok(()) => (format!("{WAKE_READY}\n"), true),
-        Err(reason) => (
-            format!("{WAKE_FAILED}{}\n", reason.replace('\n', " | ")),
-            false,
-        ),
+    let told = told.unwrap_or_else(|_| Err(String::from("the instance is going to sleep")));
+    let line = match &told {
+        Ok(()) => format!("{WAKE_READY}\n"),
+        Err(reason) => format!("{WAKE_FAILED}{}\n", reason.replace('\n', " | ")),
     };
-    if stream.write_all(line.as_bytes()).await.is_ok() && holds {
+    if stream.write_all(line.as_bytes()).await.is_ok() && told.is_ok() {
         gone(&mut stream, &mut ignored).await;
-    }
-}
-
-async fn known(news: &mut watch::Receiver<News>) -> Result<(), String> {
-    match news.wait_for(Option::is_some).await {
-        Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-        Err(_) => Err(String::from("the activator is leaving")),
     }
 }
 

@@ -21,6 +21,7 @@ mod provision;
 mod ready;
 mod relay;
 mod run;
+mod silence;
 mod sockets;
 mod status;
 mod stream;

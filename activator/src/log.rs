@@ -89,6 +89,11 @@ impl Log {
         });
     }
 
+    /// Forgets what the engine has printed: another one comes.
+    pub(crate) fn forget_words(&self) {
+        self.with(|inner| inner.tail.clear());
+    }
+
     /// The last lines that the engine printed, as one line; empty if it printed nothing.
     pub(crate) fn last_words(&self) -> String {
         self.with(|inner| {
@@ -250,6 +255,8 @@ mod tests {
         log.pass(b"\na\nb\n\nc\nd\n");
         log.pass(b"bad directive\n");
         assert_eq!(log.last_words(), "a | b | c | d | bad directive");
+        log.forget_words();
+        assert_eq!(log.last_words(), "");
     }
 
     #[test]

@@ -4,36 +4,44 @@
 //! It has no clock and does no I/O, so that every question about behaviour is answered here and
 //! can be tried without a process. It must not know sockets, engines or time.
 
+mod people;
+
 use doze_contract::{exit::ActivatorExit, status::Phase};
 
-/// Who wants the instance awake.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct People {
-    /// Clients that were accepted and have not gone: a client counts from its accept(2).
-    pub clients: usize,
-    /// Connections to the wake socket.
-    pub holds: usize,
-}
+pub use people::People;
 
 /// Where the activator is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Just started.
+    /// Just started; the listeners get a first look.
     Cold,
+    /// There is no engine, and nobody yet who wants one.
+    Waiting {
+        /// Those who are there all the same; without any, the listeners get one last look.
+        aside: usize,
+        /// What to exit with when the last one has gone.
+        exit: ActivatorExit,
+    },
     /// The engine is on its way; clients wait in a queue.
     Booting(People),
     /// Somebody is there.
     Serving(People),
-    /// The engine is ready and nobody is there; the idle timeout runs.
-    Idling,
+    /// The engine is ready and nobody wants it; the idle timeout runs.
+    Idling {
+        /// Those who are there all the same.
+        aside: usize,
+    },
     /// The idle timeout is over; the listeners get one last look.
-    Looking,
-    /// Nothing is accepted any more; the engine is being stopped.
+    Looking {
+        /// Those who are there all the same.
+        aside: usize,
+    },
+    /// Nothing is accepted; the engine is being stopped.
     Draining {
-        /// Clients whose connection has not ended.
-        clients: usize,
-        /// What to exit with in the end.
-        exit: ActivatorExit,
+        /// Clients whose connection to it has not ended, or who wait for the next boot.
+        people: People,
+        /// What comes then.
+        next: Next,
     },
     /// The engine is gone; what it said last is still on its way to its clients.
     Flushing {
@@ -42,10 +50,20 @@ pub enum State {
         /// What to exit with in the end.
         exit: ActivatorExit,
     },
-    /// The engine could not boot; for a while everybody is turned away at once.
-    Failed,
+    /// The engine could not boot. Whoever waited for it is being refused, and whoever comes now
+    /// waits for the next try.
+    Failed(People),
     /// There is nothing left to do but to exit.
     Done(ActivatorExit),
+}
+
+/// What comes after the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The exit.
+    Leave(ActivatorExit),
+    /// To wait for those who are still there.
+    Stay,
 }
 
 /// What happened.
@@ -53,8 +71,15 @@ pub enum State {
 pub enum Event {
     /// The process started.
     Start,
-    /// A client was accepted. It waits in the queue until an action says what becomes of it.
+    /// A client of the engine was accepted. It waits in the queue until an action says what
+    /// becomes of it.
     Client,
+    /// Somebody was accepted who wants nothing of the engine, at least for now.
+    Aside,
+    /// One of those aside is a client now, and waits in the queue.
+    Spoke,
+    /// One of those aside is gone.
+    Left,
     /// The connection of an admitted client ended.
     Closed,
     /// A client of the wake socket was accepted.
@@ -71,8 +96,10 @@ pub enum Event {
     Stopped,
     /// The armed timer is over.
     Tick,
-    /// The last look found nobody (more).
+    /// The look found nobody (more).
     Looked,
+    /// The look found clients who are with the engine without us.
+    Direct,
     /// Somebody asks to stop now: a signal, or `sleep` on the status socket.
     Term,
 }
@@ -84,13 +111,24 @@ pub enum Action {
     Boot,
     /// Stop the engine, or give up booting it; ends in `Stopped`.
     StopEngine,
+    /// Let go of what a failed boot has kept: the lock and the status socket.
+    Release,
     /// Connect every queued client to the engine, and tell the holds that it is ready.
     Admit,
-    /// Turn away every queued client, and tell the holds why.
+    /// Tell every queued client and hold why there is no engine; each client ends in `Left`.
+    Refuse,
+    /// Close the connection of every queued client and hold.
     TurnAway,
-    /// Accept nobody any more; whoever comes stays in the backlog for the next activation.
+    /// Let the unix endpoints lead to the engine itself.
+    SwapIn,
+    /// Let them lead to us again.
+    SwapOut,
+    /// Accept nobody any more; whoever comes stays in the backlog.
     StopAccepting,
-    /// Accept on every listener once, without waiting; ends in `Looked`.
+    /// Accept again.
+    Accept,
+    /// Accept on every listener once, without waiting, and count who is with the engine without
+    /// us; ends in `Looked` or `Direct`.
     Look,
     /// Tell the relays that the engine is gone: they end once its last bytes are delivered.
     Flush,
@@ -109,7 +147,9 @@ pub enum Action {
 pub enum Timer {
     /// Until an instance that nobody uses goes to sleep.
     Idle,
-    /// While clients of an engine that cannot boot are turned away.
+    /// Until a client that found its way to the engine before `SwapOut` has arrived there.
+    Settle,
+    /// Between two tries to boot an engine that cannot.
     CoolDown,
     /// For clients to take the last bytes of an engine that is gone.
     Flush,
@@ -119,11 +159,19 @@ pub enum Timer {
 pub type Actions = &'static [Action];
 
 const NOTHING: Actions = &[];
+const BOOT: Actions = &[Action::Boot];
 const LEAVE: Actions = &[
     Action::Disarm,
+    Action::SwapOut,
     Action::StopAccepting,
     Action::SayStopping,
     Action::StopEngine,
+];
+const LEAVE_AT_ONCE: Actions = &[
+    Action::Disarm,
+    Action::StopAccepting,
+    Action::SayStopping,
+    Action::TurnAway,
 ];
 
 /// The next state and what to do on the way there. Events that mean nothing in a state (a timer
@@ -131,13 +179,21 @@ const LEAVE: Actions = &[
 pub fn step(state: State, event: Event) -> (State, Actions) {
     match state {
         State::Cold => cold(event),
+        State::Waiting { aside, exit } => waiting(aside, exit, event),
         State::Booting(people) => booting(people, event),
         State::Serving(people) => serving(people, event),
-        State::Idling => idling(event),
-        State::Looking => looking(event),
-        State::Draining { clients, exit } => draining(clients, exit, event),
+        State::Idling { aside } => idling(aside, event),
+        State::Looking { aside } => looking(aside, event),
+        State::Draining {
+            people,
+            next: Next::Leave(exit),
+        } => leaving(people, exit, event),
+        State::Draining {
+            people,
+            next: Next::Stay,
+        } => staying(people, event),
         State::Flushing { clients, exit } => flushing(clients, exit, event),
-        State::Failed => failed(event),
+        State::Failed(people) => failed(people, event),
         State::Done(_) => (state, turn_away(event)),
     }
 }
@@ -146,95 +202,110 @@ impl State {
     /// The word that the outside knows this state by.
     pub fn phase(self) -> Phase {
         match self {
-            Self::Cold | Self::Booting(_) => Phase::Booting,
+            Self::Cold | Self::Waiting { .. } | Self::Booting(_) => Phase::Booting,
             Self::Serving(_) => Phase::Serving,
-            Self::Idling | Self::Looking => Phase::Idling,
+            Self::Idling { .. } | Self::Looking { .. } => Phase::Idling,
             Self::Draining { .. } | Self::Flushing { .. } | Self::Done(_) => Phase::Draining,
-            Self::Failed => Phase::Failed,
+            Self::Failed(_) => Phase::Failed,
         }
     }
 
     /// Who is there.
     pub fn people(self) -> People {
         match self {
-            Self::Booting(people) | Self::Serving(people) => people,
-            Self::Draining { clients, .. } | Self::Flushing { clients, .. } => {
-                People { clients, holds: 0 }
+            Self::Booting(people)
+            | Self::Serving(people)
+            | Self::Failed(people)
+            | Self::Draining { people, .. } => people,
+            Self::Waiting { aside, .. } | Self::Idling { aside } | Self::Looking { aside } => {
+                People::of(aside)
             }
-            Self::Cold | Self::Idling | Self::Looking | Self::Failed | Self::Done(_) => {
-                People::default()
-            }
-        }
-    }
-}
-
-impl People {
-    const CLIENT: Self = Self {
-        clients: 1,
-        holds: 0,
-    };
-    const HOLD: Self = Self {
-        clients: 0,
-        holds: 1,
-    };
-
-    fn and(self, more: Self) -> Self {
-        Self {
-            clients: self.clients.saturating_add(more.clients),
-            holds: self.holds.saturating_add(more.holds),
+            Self::Flushing { clients, .. } => People {
+                clients,
+                ..People::default()
+            },
+            Self::Cold | Self::Done(_) => People::default(),
         }
     }
 
-    fn without(self, gone: Self) -> Self {
-        Self {
-            clients: self.clients.saturating_sub(gone.clients),
-            holds: self.holds.saturating_sub(gone.holds),
-        }
-    }
-
-    fn is_nobody(self) -> bool {
-        self == Self::default()
+    /// Whether an engine is there for a client, or will be in a moment. If not, one has to say
+    /// something first.
+    pub fn has_engine(self) -> bool {
+        matches!(self, Self::Booting(_) | Self::Serving(_))
     }
 }
 
 fn cold(event: Event) -> (State, Actions) {
-    const BOOT: Actions = &[Action::Boot];
+    let people = People::default().after(event);
     match event {
-        Event::Start => (State::Booting(People::default()), BOOT),
-        Event::Client => (State::Booting(People::CLIENT), BOOT),
-        Event::HoldBegan => (State::Booting(People::HOLD), BOOT),
-        Event::Term => (State::Done(ActivatorExit::Done), NOTHING),
-        Event::Closed
+        Event::Start => (State::Cold, &[Action::Look]),
+        // If no connection brought us here, somebody started the service by hand.
+        Event::Client | Event::HoldBegan | Event::Looked => (State::Booting(people), BOOT),
+        Event::Aside => {
+            let (aside, exit) = (people.aside, ActivatorExit::Done);
+            (State::Waiting { aside, exit }, NOTHING)
+        }
+        Event::Term => (State::Done(ActivatorExit::Done), LEAVE_AT_ONCE),
+        Event::Spoke
+        | Event::Left
+        | Event::Closed
         | Event::HoldEnded
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
         | Event::Stopped
         | Event::Tick
-        | Event::Looked => (State::Cold, NOTHING),
+        | Event::Direct => (State::Cold, NOTHING),
+    }
+}
+
+fn waiting(aside: usize, exit: ActivatorExit, event: Event) -> (State, Actions) {
+    let people = People::of(aside).after(event);
+    let aside = people.aside;
+    match event {
+        Event::Client | Event::HoldBegan | Event::Spoke => (State::Booting(people), BOOT),
+        Event::Left if aside == 0 => (State::Waiting { aside, exit }, &[Action::Look]),
+        Event::Looked if aside == 0 => (State::Done(exit), LEAVE_AT_ONCE),
+        Event::Term => (State::Done(ActivatorExit::Done), LEAVE_AT_ONCE),
+        Event::Aside
+        | Event::Left
+        | Event::Looked
+        | Event::Start
+        | Event::Closed
+        | Event::HoldEnded
+        | Event::Ready
+        | Event::BootFailed
+        | Event::EngineExit
+        | Event::Stopped
+        | Event::Tick
+        | Event::Direct => (State::Waiting { aside, exit }, NOTHING),
     }
 }
 
 fn booting(people: People, event: Event) -> (State, Actions) {
     match event {
-        Event::Client => (State::Booting(people.and(People::CLIENT)), NOTHING),
-        Event::HoldBegan => (State::Booting(people.and(People::HOLD)), NOTHING),
-        Event::HoldEnded => (State::Booting(people.without(People::HOLD)), NOTHING),
-        // Idle is armed here already: whoever woke the instance may have left before the accept.
-        Event::Ready if people.is_nobody() => (
-            State::Idling,
-            &[Action::SayReady, Action::Admit, Action::Arm(Timer::Idle)],
+        // Whoever woke the instance may have left before it was accepted.
+        Event::Ready if !people.want_it() => (
+            State::Idling {
+                aside: people.aside,
+            },
+            &[
+                Action::SayReady,
+                Action::SwapIn,
+                Action::Admit,
+                Action::Arm(Timer::Idle),
+            ],
         ),
-        Event::Ready => (State::Serving(people), &[Action::SayReady, Action::Admit]),
+        Event::Ready => (
+            State::Serving(people),
+            &[Action::SayReady, Action::SwapIn, Action::Admit],
+        ),
         Event::BootFailed => (
-            State::Failed,
-            &[Action::TurnAway, Action::Arm(Timer::CoolDown)],
+            State::Failed(people.refused()),
+            &[Action::Refuse, Action::Arm(Timer::CoolDown)],
         ),
         Event::Term => (
-            State::Draining {
-                clients: 0,
-                exit: ActivatorExit::Done,
-            },
+            draining(0, ActivatorExit::Done),
             &[
                 Action::StopAccepting,
                 Action::SayStopping,
@@ -242,97 +313,135 @@ fn booting(people: People, event: Event) -> (State, Actions) {
                 Action::StopEngine,
             ],
         ),
+        Event::Client
+        | Event::Aside
+        | Event::Spoke
+        | Event::Left
+        | Event::HoldBegan
+        | Event::HoldEnded => (State::Booting(people.after(event)), NOTHING),
         // Nobody was admitted who could have closed.
         Event::Closed
         | Event::Start
         | Event::EngineExit
         | Event::Stopped
         | Event::Tick
-        | Event::Looked => (State::Booting(people), NOTHING),
+        | Event::Looked
+        | Event::Direct => (State::Booting(people), NOTHING),
     }
 }
 
 fn serving(people: People, event: Event) -> (State, Actions) {
-    const ADMIT: Actions = &[Action::Admit];
+    let now = people.after(event);
     match event {
-        Event::Client => (State::Serving(people.and(People::CLIENT)), ADMIT),
-        Event::HoldBegan => (State::Serving(people.and(People::HOLD)), ADMIT),
-        Event::Closed => remaining(people.without(People::CLIENT)),
-        Event::HoldEnded => remaining(people.without(People::HOLD)),
+        Event::Client | Event::Spoke | Event::HoldBegan => (State::Serving(now), &[Action::Admit]),
+        Event::Closed | Event::HoldEnded if !now.want_it() => {
+            let aside = now.aside;
+            (State::Idling { aside }, &[Action::Arm(Timer::Idle)])
+        }
         Event::EngineExit => leave(people.clients, ActivatorExit::EngineFailed),
         Event::Term => leave(people.clients, ActivatorExit::Done),
-        Event::Start
+        Event::Closed
+        | Event::HoldEnded
+        | Event::Aside
+        | Event::Left
+        | Event::Start
         | Event::Ready
         | Event::BootFailed
         | Event::Stopped
         | Event::Tick
-        | Event::Looked => (State::Serving(people), NOTHING),
+        | Event::Looked
+        | Event::Direct => (State::Serving(now), NOTHING),
     }
 }
 
-fn remaining(people: People) -> (State, Actions) {
-    if people.is_nobody() {
-        (State::Idling, &[Action::Arm(Timer::Idle)])
-    } else {
-        (State::Serving(people), NOTHING)
+fn draining(clients: usize, exit: ActivatorExit) -> State {
+    State::Draining {
+        people: People {
+            clients,
+            ..People::default()
+        },
+        next: Next::Leave(exit),
     }
 }
 
 fn leave(clients: usize, exit: ActivatorExit) -> (State, Actions) {
-    (State::Draining { clients, exit }, LEAVE)
+    (draining(clients, exit), LEAVE)
 }
 
-fn idling(event: Event) -> (State, Actions) {
-    const ADMIT: Actions = &[Action::Disarm, Action::Admit];
+fn idling(aside: usize, event: Event) -> (State, Actions) {
+    let people = People::of(aside).after(event);
+    let aside = people.aside;
     match event {
-        Event::Client => (State::Serving(People::CLIENT), ADMIT),
-        Event::HoldBegan => (State::Serving(People::HOLD), ADMIT),
-        Event::Tick => (State::Looking, &[Action::Look]),
+        Event::Client | Event::Spoke | Event::HoldBegan => {
+            (State::Serving(people), &[Action::Disarm, Action::Admit])
+        }
+        Event::Tick => (
+            State::Looking { aside },
+            &[Action::SwapOut, Action::Arm(Timer::Settle)],
+        ),
         Event::EngineExit => leave(0, ActivatorExit::EngineFailed),
         Event::Term => leave(0, ActivatorExit::Done),
-        Event::Start
+        Event::Aside
+        | Event::Left
+        | Event::Start
         | Event::Closed
         | Event::HoldEnded
         | Event::Ready
         | Event::BootFailed
         | Event::Stopped
-        | Event::Looked => (State::Idling, NOTHING),
+        | Event::Looked
+        | Event::Direct => (State::Idling { aside }, NOTHING),
     }
 }
 
-fn looking(event: Event) -> (State, Actions) {
-    const ADMIT: Actions = &[Action::Admit];
+fn looking(aside: usize, event: Event) -> (State, Actions) {
+    let people = People::of(aside).after(event);
+    let aside = people.aside;
     match event {
-        Event::Client => (State::Serving(People::CLIENT), ADMIT),
-        Event::HoldBegan => (State::Serving(People::HOLD), ADMIT),
-        Event::Looked | Event::Term => leave(0, ActivatorExit::Done),
+        Event::Client | Event::Spoke | Event::HoldBegan => (
+            State::Serving(people),
+            &[Action::Disarm, Action::SwapIn, Action::Admit],
+        ),
+        Event::Tick => (State::Looking { aside }, &[Action::Look]),
+        Event::Direct => (
+            State::Idling { aside },
+            &[Action::SwapIn, Action::Arm(Timer::Idle)],
+        ),
+        Event::Looked if aside == 0 => leave(0, ActivatorExit::Done),
+        Event::Looked => (
+            State::Draining {
+                people,
+                next: Next::Stay,
+            },
+            &[Action::Disarm, Action::StopAccepting, Action::StopEngine],
+        ),
         Event::EngineExit => leave(0, ActivatorExit::EngineFailed),
-        Event::Start
+        Event::Term => leave(0, ActivatorExit::Done),
+        Event::Aside
+        | Event::Left
+        | Event::Start
         | Event::Closed
         | Event::HoldEnded
         | Event::Ready
         | Event::BootFailed
-        | Event::Stopped
-        | Event::Tick => (State::Looking, NOTHING),
+        | Event::Stopped => (State::Looking { aside }, NOTHING),
     }
 }
 
-fn draining(clients: usize, exit: ActivatorExit, event: Event) -> (State, Actions) {
+fn leaving(people: People, exit: ActivatorExit, event: Event) -> (State, Actions) {
+    let clients = people.clients;
     match event {
         Event::Stopped if clients == 0 => (State::Done(exit), NOTHING),
         Event::Stopped => (
             State::Flushing { clients, exit },
             &[Action::Flush, Action::Arm(Timer::Flush)],
         ),
-        Event::Closed => {
-            let clients = clients.saturating_sub(1);
-            (State::Draining { clients, exit }, NOTHING)
-        }
-        Event::Term => {
-            let exit = ActivatorExit::Done;
-            (State::Draining { clients, exit }, NOTHING)
-        }
+        Event::Closed => (draining(clients.saturating_sub(1), exit), NOTHING),
+        Event::Term => (draining(clients, ActivatorExit::Done), NOTHING),
         Event::Client
+        | Event::Aside
+        | Event::Spoke
+        | Event::Left
         | Event::HoldBegan
         | Event::HoldEnded
         | Event::Start
@@ -340,7 +449,43 @@ fn draining(clients: usize, exit: ActivatorExit, event: Event) -> (State, Action
         | Event::BootFailed
         | Event::EngineExit
         | Event::Tick
-        | Event::Looked => (State::Draining { clients, exit }, turn_away(event)),
+        | Event::Looked
+        | Event::Direct => (draining(clients, exit), turn_away(event)),
+    }
+}
+
+fn staying(people: People, event: Event) -> (State, Actions) {
+    const REBOOT: Actions = &[Action::Accept, Action::Boot];
+    let (aside, exit) = (people.aside, ActivatorExit::Done);
+    match event {
+        Event::Stopped if people.want_it() => (State::Booting(people), REBOOT),
+        Event::Stopped if aside > 0 => (State::Waiting { aside, exit }, &[Action::Accept]),
+        Event::Stopped => (
+            State::Waiting { aside, exit },
+            &[Action::Accept, Action::Look],
+        ),
+        Event::Term => (draining(0, exit), &[Action::SayStopping, Action::TurnAway]),
+        Event::Client
+        | Event::Aside
+        | Event::Spoke
+        | Event::Left
+        | Event::HoldBegan
+        | Event::HoldEnded => {
+            let (people, next) = (people.after(event), Next::Stay);
+            (State::Draining { people, next }, NOTHING)
+        }
+        // Nobody was with the engine who could have closed.
+        Event::Closed
+        | Event::Start
+        | Event::Ready
+        | Event::BootFailed
+        | Event::EngineExit
+        | Event::Tick
+        | Event::Looked
+        | Event::Direct => {
+            let next = Next::Stay;
+            (State::Draining { people, next }, NOTHING)
+        }
     }
 }
 
@@ -356,6 +501,9 @@ fn flushing(clients: usize, exit: ActivatorExit, event: Event) -> (State, Action
             (State::Flushing { clients, exit }, NOTHING)
         }
         Event::Client
+        | Event::Aside
+        | Event::Spoke
+        | Event::Left
         | Event::HoldBegan
         | Event::HoldEnded
         | Event::Start
@@ -363,32 +511,44 @@ fn flushing(clients: usize, exit: ActivatorExit, event: Event) -> (State, Action
         | Event::BootFailed
         | Event::EngineExit
         | Event::Stopped
-        | Event::Looked => (State::Flushing { clients, exit }, turn_away(event)),
+        | Event::Looked
+        | Event::Direct => (State::Flushing { clients, exit }, turn_away(event)),
     }
 }
 
-fn failed(event: Event) -> (State, Actions) {
+fn failed(people: People, event: Event) -> (State, Actions) {
+    const AGAIN: Actions = &[Action::Release, Action::Boot];
+    let (aside, exit) = (people.aside, ActivatorExit::EngineFailed);
     match event {
-        Event::Tick => (State::Done(ActivatorExit::EngineFailed), NOTHING),
-        Event::Term => (State::Done(ActivatorExit::Done), NOTHING),
+        Event::Tick if people.want_it() => (State::Booting(people), AGAIN),
+        Event::Tick if aside > 0 => (State::Waiting { aside, exit }, &[Action::Release]),
+        Event::Tick => (State::Done(exit), LEAVE_AT_ONCE),
+        Event::Term => (State::Done(ActivatorExit::Done), LEAVE_AT_ONCE),
         Event::Client
+        | Event::Aside
+        | Event::Spoke
+        | Event::Left
         | Event::HoldBegan
-        | Event::HoldEnded
+        | Event::HoldEnded => (State::Failed(people.after(event)), NOTHING),
+        // Nobody is with an engine who could have closed.
+        Event::Closed
         | Event::Start
-        | Event::Closed
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
         | Event::Stopped
-        | Event::Looked => (State::Failed, turn_away(event)),
+        | Event::Looked
+        | Event::Direct => (State::Failed(people), NOTHING),
     }
 }
 
 /// Whoever was accepted where nobody is served any more is told so, never left without an answer.
 fn turn_away(event: Event) -> Actions {
     match event {
-        Event::Client | Event::HoldBegan => &[Action::TurnAway],
+        Event::Client | Event::Spoke | Event::HoldBegan => &[Action::TurnAway],
         Event::Start
+        | Event::Aside
+        | Event::Left
         | Event::Closed
         | Event::HoldEnded
         | Event::Ready
@@ -397,6 +557,7 @@ fn turn_away(event: Event) -> Actions {
         | Event::Stopped
         | Event::Tick
         | Event::Looked
+        | Event::Direct
         | Event::Term => NOTHING,
     }
 }

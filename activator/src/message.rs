@@ -3,13 +3,15 @@
 use doze_contract::status::Status;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::machine::Event;
+use crate::{machine::Event, stream::Stream};
 
 /// Something that happened outside the loop.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// An event with nothing more to it.
     Event(Event),
+    /// Somebody who was set aside is a client now.
+    Spoke(Stream),
     /// The engine's first process runs; its pid.
     Spawned(u32),
     /// The engine could not boot, for this reason.

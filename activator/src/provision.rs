@@ -268,7 +268,7 @@ mod tests {
         "lock":"/l","data":"/d","run":"/r","log":"/g"},"driver":"/driver","launcher":[],
         "body":{"provision":{"fingerprint":"f","block":{"a":[1]}},"files":[],"members":[],
         "upstream":"unix:/u","hello":{"send":"","ready":"","busy":[]},
-        "connection":{"variable":"V","url":"u"},"generates_code":false}}"#;
+        "connection":{"variable":"V","url":"u"},"clients_speak_first":true,"generates_code":false}}"#;
 
     #[test]
     fn the_question_is_what_the_protocol_says() {

@@ -3,7 +3,13 @@
 //! Owns the listeners, the queue and the timer. Decides nothing: whatever is worth deciding is in
 //! [`crate::machine`].
 
-use std::{future::poll_fn, io, mem, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io, mem,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use doze_contract::{
     Plan,
@@ -14,23 +20,25 @@ use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
     time::{Instant, sleep_until},
 };
 
 use crate::{
     engine,
-    hold::{self, News},
+    hold::{self, Outcome},
     limits,
     log::Log,
     machine::{Action, Event, State, Timer, step},
     message::{Message, Teller},
     notify::{self, StatusText},
     relay::Relay,
+    silence::{self, First},
     sockets::{Inherited, Listener, Purpose},
     stream::Stream,
 };
 
-/// How long clients of an engine that cannot boot are turned away before the next try.
+/// The pause after a boot that failed. Clients that come meanwhile wait for the next one.
 const COOL_DOWN: Duration = Duration::from_secs(1);
 
 /// How long clients may take to receive the last bytes of an engine that is gone.
@@ -84,7 +92,9 @@ enum Happened {
 struct Instance {
     plan: Arc<Plan>,
     log: Log,
-    started: Instant,
+    /// When this process started, until somebody had to wait for something else than the boot.
+    started: Option<Instant>,
+    boot_began: Instant,
     teller: Teller,
     state: State,
     listeners: Vec<Listener>,
@@ -92,14 +102,19 @@ struct Instance {
     room: usize,
     paused_until: Option<Instant>,
     queue: Vec<Stream>,
+    /// Holds that wait to hear how the boot went.
+    hopes: Vec<oneshot::Sender<Outcome>>,
     timer: Option<Instant>,
-    news: watch::Sender<News>,
     engine_gone: watch::Sender<bool>,
     stop_engine: Option<oneshot::Sender<()>>,
     engine_pid: Option<u32>,
     boot_ms: Option<u64>,
     error: Option<String>,
     text: StatusText,
+    /// The init system was told that the instance is ready.
+    said_ready: bool,
+    /// Keeps the init system's patience until then.
+    patience: JoinHandle<()>,
 }
 
 impl Instance {
@@ -125,7 +140,8 @@ impl Instance {
         Ok(Self {
             plan: Arc::new(plan),
             log,
-            started,
+            started: Some(started),
+            boot_began: started,
             teller,
             state: State::Cold,
             listeners,
@@ -133,14 +149,16 @@ impl Instance {
             room: limits::room(),
             paused_until: None,
             queue: Vec::new(),
+            hopes: Vec::new(),
             timer: None,
-            news: watch::Sender::new(None),
             engine_gone: watch::Sender::new(false),
             stop_engine: None,
             engine_pid: None,
             boot_ms: None,
             error: None,
             text: StatusText::new(),
+            said_ready: false,
+            patience: tokio::spawn(notify::ask_for_patience()),
         })
     }
 
@@ -189,7 +207,16 @@ impl Instance {
                 self.paused_until = None;
                 self.on(event);
             }
-            Message::Event(event) => self.on(event),
+            Message::Event(event) => {
+                if event == Event::Stopped {
+                    self.engine_pid = None;
+                }
+                self.on(event);
+            }
+            Message::Spoke(client) => {
+                self.queue.push(client);
+                self.on(Event::Spoke);
+            }
             Message::Spawned(pid) => self.engine_pid = Some(pid),
             Message::BootFailed(reason) => {
                 self.log.say(format_args!("boot failed: {reason}"));
@@ -211,19 +238,42 @@ impl Instance {
 
     fn accepted(&mut self, purpose: Purpose, stream: Stream) {
         match purpose {
-            Purpose::Clients => {
-                self.queue.push(stream);
-                self.on(Event::Client);
-            }
+            Purpose::Clients => self.client(stream),
             Purpose::Holds => {
-                let (news, teller) = (self.news.subscribe(), self.teller.clone());
+                let (hope, outcome) = oneshot::channel();
+                self.hopes.push(hope);
+                let teller = self.teller.clone();
                 tokio::spawn(async move {
-                    hold::hold(stream, news).await;
+                    hold::hold(stream, outcome).await;
                     teller.tell(Message::Event(Event::HoldEnded));
                 });
                 self.on(Event::HoldBegan);
             }
         }
+    }
+
+    fn client(&mut self, client: Stream) {
+        let has_to_speak = self.plan.body.clients_speak_first && !self.state.has_engine();
+        if has_to_speak && silence::look(&client) != First::Words {
+            self.set_aside(async move { silence::words(&client).await.then_some(client) });
+        } else {
+            self.queue.push(client);
+            self.on(Event::Client);
+        }
+    }
+
+    /// Takes care of a connection that wants nothing of the engine, until it ends or gives back a
+    /// client that does.
+    fn set_aside(&mut self, ends: impl Future<Output = Option<Stream>> + 'static + Send) {
+        self.started = None;
+        let teller = self.teller.clone();
+        tokio::spawn(async move {
+            teller.tell(match ends.await {
+                Some(client) => Message::Spoke(client),
+                None => Message::Event(Event::Left),
+            });
+        });
+        self.on(Event::Aside);
     }
 
     fn pause(&mut self, error: &io::Error) {
@@ -253,21 +303,28 @@ impl Instance {
                     stop.send(()).unwrap_or_default();
                 }
             }
+            // The task lets go of everything when it is told, or when nobody can tell it any more.
+            Action::Release => self.stop_engine = None,
             Action::Admit => {
-                self.news.send_replace(Some(Ok(())));
+                self.tell_holds(&Ok(()));
                 for client in mem::take(&mut self.queue) {
                     self.carry(client);
                 }
             }
+            Action::Refuse => {
+                let reason = self.error.clone().unwrap_or_default();
+                self.tell_holds(&Err(reason));
+                for client in mem::take(&mut self.queue) {
+                    self.refuse(client);
+                }
+            }
             Action::TurnAway => {
-                let reason = self
-                    .error
-                    .as_deref()
-                    .unwrap_or("the instance is going to sleep");
-                self.news.send_replace(Some(Err(String::from(reason))));
+                self.hopes.clear();
                 self.queue.clear();
             }
+            Action::SwapIn | Action::SwapOut => {}
             Action::StopAccepting => self.accepting = false,
+            Action::Accept => self.accepting = true,
             Action::Look => self.look(),
             Action::Flush => {
                 self.engine_pid = None;
@@ -276,6 +333,7 @@ impl Instance {
             Action::Arm(timer) => {
                 let after = match timer {
                     Timer::Idle => self.plan.idle_timeout,
+                    Timer::Settle => Some(Duration::ZERO),
                     Timer::CoolDown => Some(COOL_DOWN),
                     Timer::Flush => Some(FLUSH),
                 };
@@ -283,15 +341,12 @@ impl Instance {
             }
             Action::Disarm => self.timer = None,
             Action::SayReady => self.say_ready(),
-            Action::SayStopping => {
-                self.log
-                    .say(format_args!("stopping {}", self.plan.instance));
-                notify::say(NotifyState::Stopping);
-            }
+            Action::SayStopping => self.say_stopping(),
         }
     }
 
     fn boot(&mut self) {
+        self.boot_began = self.started.take().unwrap_or_else(Instant::now);
         let (stop, stopped) = oneshot::channel();
         self.stop_engine = Some(stop);
         let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
@@ -299,8 +354,11 @@ impl Instance {
     }
 
     fn say_ready(&mut self) {
-        let took = self.started.elapsed();
+        let took = self.boot_began.elapsed();
         self.boot_ms = u64::try_from(took.as_millis()).ok();
+        self.error = None;
+        self.patience.abort();
+        self.said_ready = true;
         limits::raise();
         self.room = limits::room();
         notify::say(NotifyState::Ready);
@@ -308,6 +366,32 @@ impl Instance {
             "{} {} is ready after {took:.1?}",
             self.plan.engine, self.plan.instance
         ));
+    }
+
+    fn say_stopping(&mut self) {
+        self.patience.abort();
+        if self.boot_ms.is_some() {
+            self.log
+                .say(format_args!("stopping {}", self.plan.instance));
+        }
+        // A service that leaves without having been ready counts as failed.
+        if !self.said_ready {
+            notify::say(NotifyState::Ready);
+        }
+        notify::say(NotifyState::Stopping);
+    }
+
+    fn tell_holds(&mut self, outcome: &Outcome) {
+        for hope in mem::take(&mut self.hopes) {
+            // Who asked may have left.
+            hope.send(outcome.clone()).unwrap_or_default();
+        }
+    }
+
+    /// Tells a client why it cannot be served; ends in `Left`.
+    fn refuse(&self, client: Stream) {
+        drop(client);
+        self.teller.tell(Message::Event(Event::Left));
     }
 
     /// Joins a client to the engine.

@@ -18,7 +18,7 @@ fn an_engine_that_cannot_boot_turns_everybody_away_with_the_reason() {
         .argv
         .push(String::from("--no-such-directive"));
     world.plan.body.members[0].argv.push(String::from("1"));
-    let client = world.connect();
+    let client = world.call();
     let mut hold = world.hold();
     let activator = world.activate();
     assert_eq!(rest(client), "");
@@ -30,14 +30,33 @@ fn an_engine_that_cannot_boot_turns_everybody_away_with_the_reason() {
     );
     assert!(line.contains("Bad directive"), "{line}");
 
-    // In the cool-down everybody is turned away at once.
+    // Whoever comes in the pause is not put off with an old reason but waits for the next try.
     let status = world.status().unwrap();
     assert_eq!(status.phase, Phase::Failed);
     assert_eq!(format!("failed: {}\n", status.error.unwrap()), line);
-    assert_eq!(rest(world.connect()), "");
+    assert_eq!(rest(world.call()), "");
     assert_eq!(rest(world.hold().get_mut()), line);
     assert_eq!(activator.exit(), Some(1));
-    assert!(world.log().contains("doze: 2"), "{}", world.log());
+    let log = world.log();
+    assert_eq!(log.matches("doze: 2").count(), 4, "{log}");
+    assert_eq!(log.matches("boot failed").count(), 3, "{log}");
+}
+
+#[test]
+fn a_cause_that_is_gone_does_not_outlive_the_pause() {
+    let mut world = World::redis();
+    let program = world.plan.body.members[0].argv[0].clone();
+    let link = world.folder.path().join("redis-server");
+    world.plan.body.members[0].argv[0] = link.to_str().unwrap().into();
+    let failed = world.call();
+    let activator = world.activate();
+    assert_eq!(rest(failed), "");
+    let early = world.call();
+    std::os::unix::fs::symlink(program, &link).unwrap();
+    ask(&early, "", "+PONG\r\n");
+    assert_eq!(world.status().unwrap().error, None);
+    drop(early);
+    assert_eq!(activator.exit(), Some(0));
 }
 
 #[test]

@@ -8,5 +8,6 @@ mod failing;
 mod provisioning;
 mod serving;
 mod side_sockets;
+mod silent;
 mod stopping;
 mod world;

@@ -156,6 +156,13 @@ impl World {
         stream
     }
 
+    /// A client that has said its first words.
+    pub(crate) fn call(&self) -> TcpStream {
+        let mut stream = self.connect();
+        stream.write_all(b"PING\r\n").unwrap();
+        stream
+    }
+
     pub(crate) fn hold(&self) -> BufReader<UnixStream> {
         let stream = UnixStream::connect(&self.plan.paths.wake_socket).unwrap();
         stream.set_read_timeout(Some(BOUND)).unwrap();
@@ -324,6 +331,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
             variable: String::from("REDIS_URL"),
             url: String::from("redis://127.0.0.1"),
         },
+        clients_speak_first: true,
         generates_code: false,
     }
 }

@@ -81,6 +81,8 @@ pub struct Body {
     pub hello: Hello,
     /// How a client finds the instance.
     pub connection: Connection,
+    /// Clients of this engine speak first. One that has said nothing yet does not need an engine.
+    pub clients_speak_first: bool,
     /// The engine writes machine code at run time, so memory may not be denied it
     /// (`MemoryDenyWriteExecute=` of systemd.exec(5)).
     pub generates_code: bool,

@@ -38,7 +38,7 @@ pub enum Phase {
     Idling,
     /// The engine is being stopped.
     Draining,
-    /// The engine could not boot; clients are turned away for a while.
+    /// The engine could not boot; whoever comes waits a while for the next try.
     Failed,
 }
 

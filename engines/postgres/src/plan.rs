@@ -77,6 +77,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
             variable: "DATABASE_URL".to_owned(),
             url: client_url(endpoint, owner, call.instance.as_str()),
         },
+        clients_speak_first: true,
         generates_code: config::compiles_queries(&block),
     })
 }

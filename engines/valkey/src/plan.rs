@@ -73,6 +73,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
             variable: "REDIS_URL".to_owned(),
             url: client_url(endpoint, password),
         },
+        clients_speak_first: true,
         generates_code: false,
     })
 }
