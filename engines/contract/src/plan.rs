@@ -37,7 +37,7 @@ pub struct Plan {
     pub endpoints: Vec<Endpoint>,
     /// The files and folders that belong to the instance.
     pub paths: Paths,
-    /// The driver program, called for `provision`.
+    /// The driver program, called to provision and to refuse clients.
     pub driver: Utf8PathBuf,
     /// Words put in front of the driver's and every member's command line; empty but for engines
     /// that refuse to run as the user that doze runs as.

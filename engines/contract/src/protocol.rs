@@ -2,7 +2,8 @@
 //!
 //! A driver is a program. The core writes one [`Request`] a line to its standard input and reads
 //! one [`Response`] a line from its standard output, both as JSON, strictly in turn. Standard
-//! error is for people. End of input ends the driver. `docs/reference/driver-protocol.md` tells
+//! error is for people. End of input ends the driver. Only [`REFUSE`] is spoken otherwise, for it
+//! needs the client's socket. `docs/reference/driver-protocol.md` tells
 //! it to those who write a driver in another language.
 
 use camino::Utf8PathBuf;
@@ -13,6 +14,22 @@ use crate::{Endpoint, EngineName, InstanceName, Plan, ProjectName, Version, plan
 
 /// The number of the protocol that this code speaks.
 pub const PROTOCOL: u32 = 1;
+
+/// The one word on the command line of a driver that is called to refuse a client: its standard
+/// input is then the client's socket, and nothing of this protocol is spoken.
+pub const REFUSE: &str = "refuse";
+
+/// The environment variable that tells such a driver why the client cannot be served: text for
+/// people of at most [`REFUSAL_MAX`] bytes, which may have several lines.
+pub const REFUSAL: &str = "DOZE_REFUSAL";
+
+/// The environment variable that tells such a driver which command shows more, such as
+/// `doze logs app`.
+pub const REFUSAL_HINT: &str = "DOZE_REFUSAL_HINT";
+
+/// The longest reason in bytes. Clients have bounds of their own; libpq takes an error of up to
+/// 30 000 bytes before it is connected.
+pub const REFUSAL_MAX: usize = 8 * 1024;
 
 /// One line from the core to a driver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

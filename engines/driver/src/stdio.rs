@@ -2,25 +2,33 @@
 //! know what the calls mean.
 
 use std::{
+    env,
     io::{self, BufRead, Write},
     process::ExitCode,
 };
 
 use doze_contract::{
     error::chain,
-    protocol::{Answer, Call, PROTOCOL, Request, Response},
+    protocol::{Answer, Call, PROTOCOL, REFUSE, Request, Response},
 };
 use serde::Deserialize;
 
-use crate::Driver;
+use crate::{Driver, refuse};
 
 /// Runs `driver` as the whole of a program: answers standard input on standard output until the
-/// end of input. Nothing else may be written to standard output.
+/// end of input, or refuses the client on standard input if the command line says so. Nothing
+/// else may be written to standard output.
 pub fn run(driver: &impl Driver) -> ExitCode {
-    match serve(driver, io::stdin().lock(), io::stdout().lock()) {
+    let outcome = if env::args_os().nth(1).is_some_and(|verb| verb == REFUSE) {
+        refuse::refuse(driver).map_err(|error| chain(&error))
+    } else {
+        serve(driver, io::stdin().lock(), io::stdout().lock())
+            .map_err(|error| format!("cannot talk to the core: {error}"))
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let told = writeln!(io::stderr(), "cannot talk to the core: {error}");
+        Err(message) => {
+            let told = writeln!(io::stderr(), "{message}");
             // With standard error gone as well, only the exit status is left to tell it.
             drop(told);
             ExitCode::FAILURE

@@ -1,21 +1,25 @@
 //! The driver of Postgres.
 //!
 //! Owns all that doze knows of Postgres: the keys of its block, its configuration, how it is
-//! started, seen to be ready and stopped, and how a data directory is made. It must not know the
-//! other engines, nor who calls it.
+//! started, seen to be ready and stopped, how a data directory is made, and how a client is told
+//! that it cannot be served. It must not know the other engines, nor who calls it.
 
 mod block;
 mod config;
 mod describe;
 mod plan;
 mod provision;
+mod refuse;
 mod sql;
+mod startup;
+
+use std::io;
 
 use doze_contract::{
     plan::Body,
     protocol::{Check, Checked, Description, PlanCall, ProvisionCall},
 };
-use doze_driver::Driver;
+use doze_driver::{Client, Driver, Refusal};
 
 pub use plan::PlanError;
 pub use provision::{ProvisionError, RunError};
@@ -52,5 +56,9 @@ impl Driver for Postgres {
 
     fn provision(&self, call: &ProvisionCall) -> Result<(), Error> {
         Ok(provision::provision(call)?)
+    }
+
+    fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {
+        refuse::refuse(refusal, client)
     }
 }

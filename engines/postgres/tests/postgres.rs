@@ -3,15 +3,18 @@
 use std::{
     error::Error,
     fs,
-    io::Write,
+    io::{Read, Write},
+    net::{Shutdown, TcpListener},
+    os::unix::net::{UnixListener, UnixStream},
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
 use camino::Utf8Path;
 use doze_contract::{Plan, protocol::Toolchain};
 use doze_driver::{
-    Driver,
-    conformance::{Engine, World, rules, toolchains, until},
+    Driver, Refusal,
+    conformance::{Engine, Refusing, World, refused, rules, toolchains, until},
 };
 use doze_engine_postgres::Postgres;
 use serde_json::{Map, Value, json};
@@ -65,7 +68,11 @@ fn psql_program(plan: &Plan) -> Result<String, Box<dyn Error>> {
         .members
         .first()
         .and_then(|member| member.argv.first());
-    let beside = Utf8Path::new(server.ok_or("no server")?).with_file_name("psql");
+    psql_beside(Utf8Path::new(server.ok_or("no server")?))
+}
+
+fn psql_beside(server: &Utf8Path) -> Result<String, Box<dyn Error>> {
+    let beside = server.with_file_name("psql");
     Ok(if beside.try_exists()? {
         beside.into()
     } else {
@@ -346,6 +353,128 @@ fn what_initdb_says_is_passed_on() -> Outcome {
             .to_string();
         assert!(told.contains("no_such_setting"), "{told}");
         assert!(!plan.paths.data.try_exists()?);
+    }
+    Ok(())
+}
+
+fn refusal() -> Refusal {
+    Refusal {
+        reason: "cannot start: größe\nno space left on device".to_owned(),
+        hint: "doze logs app".to_owned(),
+    }
+}
+
+/// What psql(1) prints of it, after `FATAL:`.
+const TOLD: &str = "  doze: cannot start: größe\nno space left on device\n\
+    HINT:  `doze logs app` shows more\n";
+
+/// A client that connects as `connection` says, with one of libpq's modes of encryption.
+fn refused_client(
+    engine: &Toolchain,
+    connection: &str,
+    (ssl, gss): (&str, &str),
+) -> Result<Command, Box<dyn Error>> {
+    let mut client = Command::new(psql_beside(&engine.server)?);
+    client
+        .env_clear()
+        .args(["-X", "-c", "SELECT 1", connection])
+        .env("PGSSLMODE", ssl)
+        .env("PGGSSENCMODE", gss)
+        .env("LC_ALL", "C.UTF-8");
+    Ok(client)
+}
+
+/// Whether a psql(1) said that it was built without TLS, so that it cannot require it.
+#[expect(clippy::print_stderr, reason = "a test that skips something says so")]
+fn lacks_tls(engine: &Toolchain, told: &str) -> bool {
+    let lacks = told.contains("invalid when SSL support is not compiled in");
+    if lacks {
+        eprintln!("skipped: psql {} cannot require TLS", engine.version);
+    }
+    lacks
+}
+
+#[test]
+fn psql_shows_why_it_is_refused() -> Outcome {
+    for engine in engines() {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let port = listener.local_addr()?.port();
+        let connection = format!("host=127.0.0.1 port={port} user=app dbname=app");
+        let accept = || {
+            let (socket, _) = listener.accept()?;
+            // As an activator has it.
+            socket.set_nonblocking(true)?;
+            Ok(socket.into())
+        };
+        for mode in [
+            ("disable", "disable"),
+            ("allow", "disable"),
+            ("prefer", "disable"),
+            ("prefer", "prefer"),
+        ] {
+            let client = refused_client(&engine, &connection, mode)?;
+            let output = refused(DRIVER.into(), &refusal(), accept, client)?;
+            let told = String::from_utf8(output.stderr)?;
+            assert!(told.contains(TOLD), "{} {mode:?}: {told}", engine.version);
+            assert_eq!(output.status.code(), Some(2), "{mode:?}");
+        }
+        // libpq believes nothing that is said before TLS; it has to see at once that there is none,
+        // and not after one of the driver's timeouts.
+        let begun = Instant::now();
+        let client = refused_client(&engine, &connection, ("require", "disable"))?;
+        let output = refused(DRIVER.into(), &refusal(), accept, client)?;
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        let told = String::from_utf8(output.stderr)?;
+        assert!(
+            told.contains("server does not support SSL, but SSL was required")
+                || lacks_tls(&engine, &told),
+            "{}: {told}",
+            engine.version
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn psql_on_a_unix_socket_shows_why_it_is_refused() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let listener = UnixListener::bind(world.path(".s.PGSQL.5432"))?;
+        listener.set_nonblocking(true)?;
+        let connection = format!("host={} user=app dbname=app", world.path(""));
+        for mode in [
+            ("disable", "disable"),
+            ("prefer", "prefer"),
+            ("require", "disable"),
+        ] {
+            let client = refused_client(&engine, &connection, mode)?;
+            let accept = || Ok(listener.accept()?.0.into());
+            let output = refused(DRIVER.into(), &refusal(), accept, client)?;
+            let told = String::from_utf8(output.stderr)?;
+            assert!(
+                told.contains(TOLD) || lacks_tls(&engine, &told),
+                "{} {mode:?}: {told}",
+                engine.version
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_that_starts_with_tls_or_cancels_is_left_at_once() -> Outcome {
+    let cancel = b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02";
+    let tls = [&b"\x16\x03\x01\x02\0\x01\0\x01\xfc"[..], &[7; 508]].concat();
+    for says in [&cancel[..], &tls] {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        let driver = Refusing::start(DRIVER.into(), theirs, &refusal())?;
+        ours.write_all(says)?;
+        let mut told = Vec::new();
+        ours.read_to_end(&mut told)?;
+        assert_eq!(told, b"");
+        ours.shutdown(Shutdown::Both)?;
+        assert!(driver.end()?.success());
     }
     Ok(())
 }

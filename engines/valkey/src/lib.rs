@@ -1,7 +1,8 @@
 //! The driver of Valkey, which also runs Redis: the two share their protocol and configuration.
 //!
 //! Owns all that doze knows of Valkey: the keys of its block, its configuration, how it is
-//! started, seen to be ready and stopped, and what a data directory needs. It must not know the
+//! started, seen to be ready and stopped, what a data directory needs, and how a client is told
+//! that it cannot be served. It must not know the
 //! other engines, nor who calls it.
 
 mod block;
@@ -9,13 +10,16 @@ mod config;
 mod describe;
 mod plan;
 mod provision;
+mod refuse;
 mod resp;
+
+use std::io;
 
 use doze_contract::{
     plan::Body,
     protocol::{Check, Checked, Description, PlanCall, ProvisionCall},
 };
-use doze_driver::{Driver, block::check};
+use doze_driver::{Client, Driver, Refusal, block::check};
 
 pub use plan::PlanError;
 pub use provision::ProvisionError;
@@ -52,5 +56,9 @@ impl Driver for Valkey {
 
     fn provision(&self, call: &ProvisionCall) -> Result<(), Error> {
         Ok(provision::provision(call)?)
+    }
+
+    fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {
+        refuse::refuse(refusal, client)
     }
 }

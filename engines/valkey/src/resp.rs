@@ -1,5 +1,5 @@
-//! Commands in the protocol of Valkey (RESP), as arrays, so that any bytes survive. It must not
-//! know any command.
+//! The protocol of Valkey (RESP): commands as arrays, so that any bytes survive, and errors. It
+//! must not know any command.
 
 use doze_contract::Bytes;
 
@@ -21,6 +21,13 @@ pub(crate) fn as_user(password: Option<&str>, words: &[&str]) -> Bytes {
     Bytes(bytes)
 }
 
+/// `text` as an error reply, which has one line: whatever would break it is a space.
+pub(crate) fn error(text: &str) -> Vec<u8> {
+    let plain = text.replace(char::is_control, " ");
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    format!("-ERR {}\r\n", words.join(" ")).into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +37,13 @@ mod tests {
         assert_eq!(
             as_user(Some("ü\r\n"), &["PING"]),
             Bytes::from("*2\r\n$4\r\nAUTH\r\n$4\r\nü\r\n\r\n*1\r\n$4\r\nPING\r\n")
+        );
+    }
+    #[test]
+    fn an_error_is_one_line_whatever_it_says() {
+        assert_eq!(
+            error("größe:\r\n\tno\0\u{1b}[1m \u{85}space\n"),
+            "-ERR größe: no [1m space\r\n".as_bytes()
         );
     }
 }

@@ -1,12 +1,18 @@
 //! The driver's program against the real engine, in every version that is here.
 
-use std::{error::Error, process::Command};
+use std::{
+    error::Error,
+    io::{Read, Write},
+    net::{Shutdown, TcpListener},
+    os::unix::net::{UnixListener, UnixStream},
+    process::Command,
+};
 
 use camino::Utf8Path;
 use doze_contract::{Plan, protocol::Toolchain};
 use doze_driver::{
-    Driver,
-    conformance::{Engine, World, rules, toolchains},
+    Driver, Refusal,
+    conformance::{Engine, Refusing, World, refused, rules, toolchains},
 };
 use doze_engine_valkey::Valkey;
 use serde_json::{Map, Value, json};
@@ -44,21 +50,24 @@ fn client(plan: &Plan, password: Option<&str>, words: &[&str]) -> Result<String,
         .members
         .first()
         .and_then(|member| member.argv.first());
-    let server = Utf8Path::new(server.ok_or("no server")?);
-    let name = server
-        .file_name()
-        .unwrap_or_default()
-        .replace("-server", "-cli");
-    let mut command = Command::new(server.with_file_name(name));
-    command
-        .env_clear()
-        .arg("-s")
-        .arg(plan.paths.run.join("valkey.sock"));
+    let mut command = client_program(Utf8Path::new(server.ok_or("no server")?));
+    command.arg("-s").arg(plan.paths.run.join("valkey.sock"));
     if let Some(password) = password {
         command.env("REDISCLI_AUTH", password);
     }
     let output = command.arg("--no-raw").args(words).output()?;
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
+
+/// The client that stands beside a server.
+fn client_program(server: &Utf8Path) -> Command {
+    let name = server
+        .file_name()
+        .unwrap_or_default()
+        .replace("-server", "-cli");
+    let mut command = Command::new(server.with_file_name(name));
+    command.env_clear();
+    command
 }
 
 #[test]
@@ -207,6 +216,97 @@ fn what_only_the_append_only_files_have_is_not_given_up() -> Outcome {
         let running = Engine::boot(&world, &snapshots)?;
         assert_eq!(client(&snapshots, None, &["GET", "k"])?, "\"v\"");
         running.stop()?;
+    }
+    Ok(())
+}
+
+fn refusal() -> Refusal {
+    Refusal {
+        reason: "cannot start:\r\n\tno space\nleft \u{1b}[1m".to_owned(),
+        hint: "doze logs cache".to_owned(),
+    }
+}
+
+const TOLD: &str = "ERR doze: cannot start: no space left [1m; doze logs cache shows more";
+
+#[test]
+fn a_client_shows_why_it_is_refused() -> Outcome {
+    for engine in engines() {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let port = listener.local_addr()?.port().to_string();
+        let accept = || {
+            let (socket, _) = listener.accept()?;
+            // As an activator has it.
+            socket.set_nonblocking(true)?;
+            Ok(socket.into())
+        };
+        // The second says HELLO before its command.
+        for words in [&["PING"][..], &["-3", "SET", "k", "v"]] {
+            let mut client = client_program(&engine.server);
+            client.args(["-p", &port]).args(words);
+            let output = refused(DRIVER.into(), &refusal(), accept, client)?;
+            let told = [output.stdout, output.stderr].concat();
+            let told = String::from_utf8(told)?;
+            assert!(told.contains(TOLD), "{} {words:?}: {told}", engine.version);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_on_a_unix_socket_shows_why_it_is_refused() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let path = world.path("refused.sock");
+        let listener = UnixListener::bind(&path)?;
+        listener.set_nonblocking(true)?;
+        let accept = || Ok(listener.accept()?.0.into());
+        let mut client = client_program(&engine.server);
+        client.args(["-s", path.as_str(), "PING"]);
+        let output = refused(DRIVER.into(), &refusal(), accept, client)?;
+        let told = String::from_utf8([output.stdout, output.stderr].concat())?;
+        assert!(told.contains(TOLD), "{}: {told}", engine.version);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_is_told_once_whatever_it_says() -> Outcome {
+    let endless = [
+        &b"*2\r\n$4\r\nECHO\r\n$90000000\r\n"[..],
+        vec![b'x'; 4_000_000].as_slice(),
+    ]
+    .concat();
+    for says in [&b""[..], b"PING\r\nPING\r\n", &endless] {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        let driver = Refusing::start(DRIVER.into(), theirs, &refusal())?;
+        ours.write_all(says)?;
+        let mut told = String::new();
+        ours.read_to_string(&mut told)?;
+        assert_eq!(told, format!("-{TOLD}\r\n"));
+        ours.shutdown(Shutdown::Both)?;
+        assert!(driver.end()?.success());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_driver_that_cannot_refuse_says_why() -> Outcome {
+    for (reason, words) in [
+        (None, "DOZE_REFUSAL is not set"),
+        (Some("no space"), "standard input is not the socket"),
+    ] {
+        let mut command = Command::new(DRIVER);
+        command.arg("refuse").env_clear();
+        if let Some(reason) = reason {
+            command.env("DOZE_REFUSAL", reason);
+            command.env("DOZE_REFUSAL_HINT", "doze logs cache");
+        }
+        let output = command.stdin(std::process::Stdio::piped()).output()?;
+        let told = String::from_utf8(output.stderr)?;
+        assert!(told.contains(words), "{told}");
+        assert_eq!(output.status.code(), Some(1));
     }
     Ok(())
 }

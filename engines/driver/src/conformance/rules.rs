@@ -1,6 +1,10 @@
 //! The rules that every driver has to keep, asked of its program. It must not know any engine.
 
-use std::{error::Error, os::unix::fs::PermissionsExt};
+use std::{
+    error::Error,
+    io::Write,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+};
 
 use camino::Utf8Path;
 use doze_contract::{
@@ -10,7 +14,8 @@ use doze_contract::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Session, World};
+use super::{Refusing, Session, World};
+use crate::Refusal;
 
 /// Asks the driver `program` everything and gives the rules it breaks.
 ///
@@ -24,6 +29,8 @@ pub fn broken(
 ) -> Result<Vec<String>, Box<dyn Error>> {
     let mut rules = Rules::default();
     let world = World::new(program, toolchain)?;
+    // They take their time, so the rest goes on meanwhile.
+    let refusals = refusals(Utf8Path::new(program))?;
     manners(&mut rules, Utf8Path::new(program))?;
     let mut session = world.session()?;
     description(&mut rules, &session.describe()?);
@@ -36,6 +43,15 @@ pub fn broken(
     paths(&mut rules, &plan);
     seclusion(&mut rules, &plan, secrets);
     provision(&mut rules, &world, &plan)?;
+    for refused in refusals {
+        rules.demand(
+            refused.driver.end()?.success(),
+            &format!(
+                "a driver leaves with status 0 when the client that it refuses {}",
+                refused.client
+            ),
+        );
+    }
     Ok(rules.broken)
 }
 
@@ -81,6 +97,37 @@ fn manners(rules: &mut Rules, program: &Utf8Path) -> Result<(), Box<dyn Error>> 
         "the end of input ends a driver with status 0",
     );
     Ok(())
+}
+
+/// A client that makes it hard to be refused, and its driver.
+struct Refused {
+    client: &'static str,
+    /// Its side of the connection, if it stays.
+    _stream: Option<UnixStream>,
+    driver: Refusing,
+}
+
+/// One of each kind. None may keep a driver.
+fn refusals(program: &Utf8Path) -> Result<Vec<Refused>, Box<dyn Error>> {
+    let refusal = Refusal {
+        reason: "no space\nleft".to_owned(),
+        hint: "doze logs app".to_owned(),
+    };
+    let start = |client, says: &[u8], stays: bool| -> Result<_, Box<dyn Error>> {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        ours.write_all(says)?;
+        Ok(Refused {
+            client,
+            _stream: stays.then_some(ours),
+            driver: Refusing::start(program, theirs, &refusal)?,
+        })
+    };
+    Ok(vec![
+        start("says nothing", b"", true)?,
+        start("leaves at once", b"", false)?,
+        start("says garbage", b"\xff\0\r\n", true)?,
+        start("says garbage and leaves", b"\xff\0\r\n", false)?,
+    ])
 }
 
 fn description(rules: &mut Rules, description: &Description) {
