@@ -8,6 +8,7 @@
 pub mod machine;
 
 mod boot;
+mod driver;
 mod engine;
 mod hold;
 mod limits;
@@ -19,6 +20,14 @@ mod plan;
 mod process;
 mod provision;
 mod ready;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the loop turns clients away without a word for now"
+    )
+)]
+mod refuse;
 mod relay;
 mod run;
 mod silence;

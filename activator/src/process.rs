@@ -37,17 +37,19 @@ pub(crate) struct Process {
     ended: Option<ExitStatus>,
 }
 
-/// Where the standard output of a child goes. Standard error always goes to the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the standard output of a child goes. Its standard error always goes to the log.
+#[derive(Debug)]
 pub(crate) enum Output {
     /// To the log.
     Log,
     /// To [`Process::dialogue`], together with standard input.
     Dialogue,
+    /// To the log; standard input is this socket of a client.
+    Client(OwnedFd),
 }
 
 impl Process {
-    /// Starts `command`. Standard input is empty unless the output is a dialogue.
+    /// Starts `command`. Standard input is empty unless `output` says otherwise.
     pub(crate) fn spawn(
         name: &str,
         mut command: Command,
@@ -58,6 +60,7 @@ impl Process {
         match output {
             Output::Log => command.stdin(Stdio::null()).stdout(writer.try_clone()?),
             Output::Dialogue => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
+            Output::Client(socket) => command.stdin(socket).stdout(writer.try_clone()?),
         };
         let child = command.stderr(writer).process_group(0).spawn()?;
         // The command holds our copies of the pipe's other end; with them it would never end.

@@ -4,11 +4,10 @@
 //! in it: the driver fills it, as a child process that speaks the driver protocol.
 
 use std::{
-    env,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    process::{Command, ExitStatus},
+    process::ExitStatus,
     time::Duration,
 };
 
@@ -24,6 +23,7 @@ use tokio::{
 };
 
 use crate::{
+    driver,
     log::Log,
     process::{Output, Process},
 };
@@ -36,18 +36,6 @@ const ANSWER: u64 = 1024 * 1024;
 
 /// How long a driver may take to leave after its answer and the end of its input.
 const LEAVE: Duration = Duration::from_secs(10);
-
-/// What the init system and the listener tell the activator alone; no driver may see it.
-const PRIVATE: [&str; 8] = [
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "LISTEN_PIDFDID",
-    "NOTIFY_SOCKET",
-    "MAINPID",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-];
 
 /// Why there is no data directory to start an engine on.
 #[derive(Debug, thiserror::Error)]
@@ -196,16 +184,9 @@ async fn call(
         driver: plan.driver.clone(),
         source,
     };
-    let mut words = plan.launcher.iter().map(String::as_str);
-    let mut command = Command::new(words.next().unwrap_or(plan.driver.as_str()));
-    if !plan.launcher.is_empty() {
-        command.args(words).arg(&plan.driver);
-    }
-    for name in PRIVATE.iter().filter(|name| env::var_os(name).is_some()) {
-        command.env_remove(name);
-    }
-    let process =
-        driver.insert(Process::spawn("driver", command, Output::Dialogue, log).map_err(failed)?);
+    let process = driver.insert(
+        Process::spawn("driver", driver::command(plan), Output::Dialogue, log).map_err(failed)?,
+    );
     let mut answer = Vec::new();
     if let Some((mut stdin, stdout)) = process.dialogue().map_err(failed)? {
         // A driver that does not listen says why by how it ends.
@@ -258,12 +239,12 @@ fn file(path: &Utf8Path) -> impl FnOnce(io::Error) -> ProvisionError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use doze_contract::protocol::{Answer, Call, Checked, Request, Response};
 
     use super::*;
 
-    const PLAN: &str = r#"{"format":1,"revision":"r","project":"p","instance":"i","engine":"e",
+    pub(crate) const PLAN: &str = r#"{"format":1,"revision":"r","project":"p","instance":"i","engine":"e",
         "idle_timeout_ms":null,"endpoints":[],"paths":{"wake_socket":"/w","status_socket":"/s",
         "lock":"/l","data":"/d","run":"/r","log":"/g"},"driver":"/driver","launcher":[],
         "body":{"provision":{"fingerprint":"f","block":{"a":[1]}},"files":[],"members":[],

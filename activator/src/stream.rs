@@ -59,6 +59,22 @@ impl Stream {
         }
     }
 
+    /// Gives the socket back, blocking, for another process to use.
+    pub(crate) fn into_blocking(self) -> io::Result<OwnedFd> {
+        Ok(match self {
+            Self::Tcp(stream) => {
+                let stream = stream.into_std()?;
+                stream.set_nonblocking(false)?;
+                stream.into()
+            }
+            Self::Unix(stream) => {
+                let stream = stream.into_std()?;
+                stream.set_nonblocking(false)?;
+                stream.into()
+            }
+        })
+    }
+
     /// Without `TCP_NODELAY` a reply in two writes waits for the delayed ACK of the first.
     fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
