@@ -20,13 +20,6 @@ mod plan;
 mod process;
 mod provision;
 mod ready;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the loop turns clients away without a word for now"
-    )
-)]
 mod refuse;
 mod relay;
 mod run;

@@ -8,6 +8,9 @@ const OWN: u64 = 64;
 /// Descriptors of one client: its connection and the one to the engine.
 const PER_CLIENT: u64 = 2;
 
+/// How many connections there is room for besides: of those who are being refused.
+pub(crate) const SPARE: usize = 16;
+
 /// Raises the soft limit to the hard one. To be called when the engine is running: it keeps the
 /// limit that it was started with, for which programs that use select(2) are grateful.
 pub(crate) fn raise() {
@@ -23,7 +26,7 @@ pub(crate) fn raise() {
     .unwrap_or_default();
 }
 
-/// How many clients the present limit has room for. Those beyond it wait in the backlog.
+/// How many clients the present limit has room for. Those beyond it are refused.
 pub(crate) fn room() -> usize {
     match getrlimit(Resource::Nofile).current {
         Some(descriptors) => {

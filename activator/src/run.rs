@@ -32,6 +32,7 @@ use crate::{
     machine::{Action, Event, State, Timer, step},
     message::{Message, Teller},
     notify::{self, StatusText},
+    refuse::Refuser,
     relay::Relay,
     silence::{self, First},
     sockets::{Inherited, Listener, Purpose},
@@ -96,6 +97,7 @@ struct Instance {
     started: Option<Instant>,
     boot_began: Instant,
     teller: Teller,
+    refuser: Arc<Refuser>,
     state: State,
     listeners: Vec<Listener>,
     accepting: bool,
@@ -137,8 +139,10 @@ impl Instance {
                 "{address} is no endpoint of the plan; serving it all the same"
             ));
         }
+        let plan = Arc::new(plan);
         Ok(Self {
-            plan: Arc::new(plan),
+            refuser: Arc::new(Refuser::new(plan.clone(), log.clone())),
+            plan,
             log,
             started: Some(started),
             boot_began: started,
@@ -186,7 +190,8 @@ impl Instance {
 
     /// Accepts the next connection of any listener, as long as there is room for it.
     async fn accept(&self) -> io::Result<(Purpose, Stream)> {
-        if !self.accepting || self.state.people().clients >= self.room {
+        let people = self.state.people();
+        if !self.accepting || people.clients.max(people.aside) >= self.room + limits::SPARE {
             return std::future::pending().await;
         }
         until_past(self.paused_until).await;
@@ -253,6 +258,13 @@ impl Instance {
     }
 
     fn client(&mut self, client: Stream) {
+        if self.state.people().clients >= self.room {
+            let reason = format!(
+                "{} clients are connected, and there are no descriptors for more",
+                self.room
+            );
+            return self.set_aside(self.refusal(client, reason));
+        }
         let has_to_speak = self.plan.body.clients_speak_first && !self.state.has_engine();
         if has_to_speak && silence::look(&client) != First::Words {
             self.set_aside(async move { silence::words(&client).await.then_some(client) });
@@ -266,6 +278,11 @@ impl Instance {
     /// client that does.
     fn set_aside(&mut self, ends: impl Future<Output = Option<Stream>> + 'static + Send) {
         self.started = None;
+        self.care_for(ends);
+        self.on(Event::Aside);
+    }
+
+    fn care_for(&self, ends: impl Future<Output = Option<Stream>> + 'static + Send) {
         let teller = self.teller.clone();
         tokio::spawn(async move {
             teller.tell(match ends.await {
@@ -273,7 +290,6 @@ impl Instance {
                 None => Message::Event(Event::Left),
             });
         });
-        self.on(Event::Aside);
     }
 
     fn pause(&mut self, error: &io::Error) {
@@ -313,9 +329,9 @@ impl Instance {
             }
             Action::Refuse => {
                 let reason = self.error.clone().unwrap_or_default();
-                self.tell_holds(&Err(reason));
+                self.tell_holds(&Err(reason.clone()));
                 for client in mem::take(&mut self.queue) {
-                    self.refuse(client);
+                    self.care_for(self.refusal(client, reason.clone()));
                 }
             }
             Action::TurnAway => {
@@ -388,10 +404,17 @@ impl Instance {
         }
     }
 
-    /// Tells a client why it cannot be served; ends in `Left`.
-    fn refuse(&self, client: Stream) {
-        drop(client);
-        self.teller.tell(Message::Event(Event::Left));
+    /// Tells a client why it cannot be served.
+    fn refusal(
+        &self,
+        client: Stream,
+        reason: String,
+    ) -> impl Future<Output = Option<Stream>> + use<> {
+        let refuser = self.refuser.clone();
+        async move {
+            refuser.refuse(client, &reason).await;
+            None
+        }
     }
 
     /// Joins a client to the engine.
