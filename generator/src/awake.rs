@@ -12,20 +12,22 @@ use doze_contract::status::{Question, Status, WAKE_FAILED, WAKE_READY};
 /// An activator answers its status socket at once; one that does not is not one to wait for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What became of a wake.
+/// A connection to a wake socket that is not answered yet. The instance wakes by itself.
+#[derive(Debug)]
+pub struct Call(UnixStream);
+
+/// What became of a call.
 #[derive(Debug)]
 pub enum Wake {
     /// The engine is ready. The instance stays awake while this is kept.
     Ready(Hold),
     /// The engine could not boot; the reason.
     Failed(String),
-    /// Nobody listens at the wake socket: the instance is not up.
-    NotUp,
 }
 
-/// Holds an instance awake as long as it lives.
+/// Holds an instance awake as long as it lives. No child inherits it.
 #[derive(Debug)]
-pub struct Hold(#[expect(dead_code, reason = "the open connection is the hold")] UnixStream);
+pub struct Hold(UnixStream);
 
 /// Asks for the state; nothing if the instance is asleep. Wakes nobody.
 pub fn status(socket: &Utf8Path) -> io::Result<Option<Status>> {
@@ -54,22 +56,34 @@ pub fn sleep(socket: &Utf8Path) -> io::Result<bool> {
     }
 }
 
-/// Wakes the instance and waits until its engine is ready or has failed.
-pub fn wake(socket: &Utf8Path) -> io::Result<Wake> {
-    let Some(stream) = connect(socket)? else {
-        return Ok(Wake::NotUp);
-    };
-    let mut line = String::new();
-    let read = BufReader::new(&stream).read_line(&mut line);
-    let line = line.trim_end();
-    match (read, line.strip_prefix(WAKE_FAILED)) {
-        (Ok(_), Some(reason)) => Ok(Wake::Failed(reason.to_owned())),
-        (Ok(_), None) if line == WAKE_READY => Ok(Wake::Ready(Hold(stream))),
-        (Ok(_), None) => Ok(Wake::Failed("the activator went away".into())),
-        (Err(error), _) if error.kind() == ErrorKind::ConnectionReset => {
-            Ok(Wake::Failed("the activator went away".into()))
+/// Wakes the instance; nothing if nobody listens at the wake socket: it is not up.
+pub fn call(socket: &Utf8Path) -> io::Result<Option<Call>> {
+    Ok(connect(socket)?.map(Call))
+}
+
+impl Call {
+    /// Waits until the engine is ready or has failed.
+    pub fn answer(self) -> io::Result<Wake> {
+        let Self(stream) = self;
+        let mut line = String::new();
+        let read = BufReader::new(&stream).read_line(&mut line);
+        let line = line.trim_end();
+        match (read, line.strip_prefix(WAKE_FAILED)) {
+            (Ok(_), Some(reason)) => Ok(Wake::Failed(reason.to_owned())),
+            (Ok(_), None) if line == WAKE_READY => Ok(Wake::Ready(Hold(stream))),
+            (Ok(_), None) => Ok(Wake::Failed("the activator went away".into())),
+            (Err(error), _) if error.kind() == ErrorKind::ConnectionReset => {
+                Ok(Wake::Failed("the activator went away".into()))
+            }
+            (Err(error), _) => Err(error),
         }
-        (Err(error), _) => Err(error),
+    }
+}
+
+impl Hold {
+    /// Waits until the activator has gone, in whatever way; it says nothing more before.
+    pub fn lost(mut self) {
+        io::copy(&mut self.0, &mut io::sink()).unwrap_or_default();
     }
 }
 

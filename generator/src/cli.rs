@@ -20,7 +20,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit status: 0 done · 1 failed · 2 edit the command line or doze.toml · 3 not to be trusted
-· 4 no user manager · 5 --check found a difference; `doze run` passes on that of its command";
+· 4 no user manager · 5 --check found a difference; `doze run` and `doze hold` pass on that of their command";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -64,6 +64,15 @@ pub enum Command {
     },
     /// Run a command with those variables
     Run {
+        /// The command and its arguments
+        #[arg(required = true, last = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Run a command likewise, and keep instances awake until it ends
+    Hold {
+        /// The instances
+        #[arg(required = true)]
+        names: Vec<String>,
         /// The command and its arguments
         #[arg(required = true, last = true, value_name = "CMD")]
         command: Vec<String>,

@@ -5,14 +5,16 @@ mod demo;
 mod down;
 mod env;
 mod generate;
+mod hold;
 mod init;
 mod logs;
+mod run;
 mod sleep;
 mod status;
 mod up;
 mod wake;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use clap::Parser;
@@ -73,10 +75,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Down => down::run(&context).map(done),
         Command::Status { json } => status::run(&context, json).map(done),
         Command::Env { format } => env::print_all(&context, format).map(done),
-        Command::Run { command } => env::run(
-            &context,
-            &command.into_iter().map(OsString::from).collect::<Vec<_>>(),
-        ),
+        Command::Run { command } => run::run(&context, &command),
+        Command::Hold { names, command } => hold::run(&context, &names, &command),
         Command::Wake { name } => wake::run(&context, &name).map(done),
         Command::Sleep { name } => sleep::run(&context, &name).map(done),
         Command::Logs { name, follow } => logs::run(&context, &name, follow).map(done),
@@ -175,6 +175,16 @@ impl Context {
 }
 
 impl Compiled {
+    /// The plan of the instance of this name.
+    fn plan(&self, name: &str) -> Result<&Plan, Failure> {
+        let found = self
+            .plans
+            .iter()
+            .find(|plan| plan.instance.as_str() == name);
+        let names = self.plans.iter().map(|plan| plan.instance.as_str());
+        found.ok_or_else(|| unknown_instance(name, &self.project.name, names))
+    }
+
     /// Reads what is installed of the project.
     fn installed(&self, roots: &Roots) -> Result<Installed, Failure> {
         let units = doze_units::Prefix::of(&self.project.name);

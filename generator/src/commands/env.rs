@@ -1,16 +1,10 @@
-//! `doze env`, `doze run` and `doze url`: how programs find the instances.
+//! `doze env` and `doze url`: how programs find the instances.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    io::ErrorKind,
-    os::unix::process::ExitStatusExt,
-    process::{Command, ExitCode},
-};
+use std::collections::BTreeMap;
 
 use doze_contract::Plan;
 
-use super::{Context, unknown_instance};
+use super::Context;
 use crate::{cli::EnvFormat, failure::Failure, output::print};
 
 pub(super) fn print_all(context: &Context, format: EnvFormat) -> Result<(), Failure> {
@@ -36,64 +30,22 @@ pub(super) fn print_all(context: &Context, format: EnvFormat) -> Result<(), Fail
     print(format_args!("{text}")).map_err(Failure::io("print the environment"))
 }
 
-pub(super) fn run(context: &Context, command: &[OsString]) -> Result<ExitCode, Failure> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(Failure::plain("there is no command to run"));
-    };
-    let variables = variables(&context.compile()?.plans);
-    let started = Command::new(program)
-        .args(arguments)
-        .envs(
-            variables
-                .into_iter()
-                .map(|variable| (variable.name, variable.value)),
-        )
-        .status();
-    let status = match started {
-        Ok(status) => status,
-        Err(source) => {
-            // As a shell says that there is no such program, or that it is none.
-            let code = if source.kind() == ErrorKind::NotFound {
-                127
-            } else {
-                126
-            };
-            Failure::io(format!("run {}", program.display()))(source).report();
-            return Ok(code.into());
-        }
-    };
-    // A command that a signal ended has the status that a shell gives it.
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    Ok(code
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(u8::MAX)
-        .into())
-}
-
 pub(super) fn url(context: &Context, name: &str) -> Result<(), Failure> {
     let compiled = context.compile()?;
-    let Some(plan) = compiled
-        .plans
-        .iter()
-        .find(|plan| plan.instance.as_str() == name)
-    else {
-        let names = compiled.plans.iter().map(|plan| plan.instance.as_str());
-        return Err(unknown_instance(name, &compiled.project.name, names));
-    };
+    let plan = compiled.plan(name)?;
     print(format_args!("{}\n", plan.body.connection.url)).map_err(Failure::io("print the URL"))
 }
 
-struct Variable {
-    name: String,
-    value: String,
+/// A variable of the environment.
+pub(super) struct Variable {
+    pub(super) name: String,
+    pub(super) value: String,
     comment: String,
 }
 
 /// One variable an instance. The first instance in the file has the name that clients look for;
 /// the name of a further one of the same kind ends in its own name.
-fn variables(plans: &[Plan]) -> Vec<Variable> {
+pub(super) fn variables(plans: &[Plan]) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for plan in plans {
         let connection = &plan.body.connection;
@@ -148,6 +100,8 @@ fn double_quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

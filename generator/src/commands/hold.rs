@@ -1,0 +1,80 @@
+//! `doze hold NAMES… -- CMD`.
+//!
+//! A hold is an open connection, so nothing has to be counted or undone: whatever ends this process
+//! ends its holds.
+
+use std::{
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use camino::Utf8Path;
+
+use super::{Context, run::with_variables, wake};
+use crate::{
+    awake::{self, Hold, Wake},
+    failure::Failure,
+    output::complain,
+};
+
+/// How long to wait before an instance that went away is woken again: at first, and at most when
+/// that fails, or does not last, again and again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+pub(super) fn run(
+    context: &Context,
+    names: &[String],
+    command: &[String],
+) -> Result<ExitCode, Failure> {
+    let compiled = context.compile()?;
+    let plans = names.iter().map(|name| compiled.plan(name));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    // All are called before any is waited for, so that they boot at the same time.
+    let called = plans.into_iter().map(|plan| {
+        let name = plan.instance.to_string();
+        let socket = plan.paths.wake_socket.clone();
+        let call = wake::call(&name, &socket)?;
+        Ok((name, socket, call))
+    });
+    for (name, socket, call) in called.collect::<Result<Vec<_>, Failure>>()? {
+        let hold = wake::ready(&name, call)?;
+        let failed = Failure::io(format!("hold `{name}`"));
+        thread::Builder::new()
+            .spawn(move || keep(&name, &socket, hold))
+            .map_err(failed)?;
+    }
+    with_variables(&compiled.plans, command)
+}
+
+/// Wakes the instance again whenever it went away, for as long as the process lives.
+fn keep(name: &str, socket: &Utf8Path, mut hold: Hold) {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let held = Instant::now();
+        hold.lost();
+        if held.elapsed() > LONGEST_PAUSE {
+            pause = SHORTEST_PAUSE;
+        }
+        complain(format_args!("doze: `{name}` went away; waking it again\n"));
+        hold = loop {
+            back_off(pause);
+            pause = LONGEST_PAUSE.min(pause * 2);
+            // It will boot or be up again one day, or the command will have ended.
+            if let Ok(Some(call)) = awake::call(socket)
+                && let Ok(Wake::Ready(hold)) = call.answer()
+            {
+                break hold;
+            }
+        };
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing but time is waited for between two tries"
+)]
+fn back_off(pause: Duration) {
+    thread::sleep(pause);
+}
