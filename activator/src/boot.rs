@@ -1,4 +1,4 @@
-//! From nothing to a ready engine: lock, folders, data, files, members.
+//! From nothing to a ready engine: lock, dependencies, folders, data, files, members.
 //!
 //! Whatever it starts stands in the [`Engine`] at once, so that dropping a boot half-way leaves
 //! everything where it can be stopped. Must not know clients.
@@ -19,6 +19,7 @@ use doze_contract::{
 use tokio::time::sleep;
 
 use crate::{
+    depend::{self, DependError},
     engine::Engine,
     lock::{self, LockError},
     log::Log,
@@ -40,6 +41,8 @@ pub(crate) enum BootError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Depend(#[from] DependError),
     #[error("cannot prepare {path}")]
     File {
         path: Utf8PathBuf,
@@ -92,6 +95,7 @@ pub(crate) async fn boot(
         path: paths.status_socket.clone(),
         source,
     })?);
+    depend::hold(plan, log).await?;
     empty(&paths.run).map_err(file(&paths.run))?;
     provision::ensure(plan, &mut engine.driver, log).await?;
     for config in &plan.body.files {

@@ -8,6 +8,7 @@
 pub mod machine;
 
 mod boot;
+mod depend;
 mod driver;
 mod engine;
 mod hold;

@@ -144,6 +144,7 @@ fn plan(
         engine: instance.engine.clone(),
         idle_timeout: instance.idle_timeout,
         endpoints: instance.endpoints.clone(),
+        holds: Vec::new(),
         paths,
         driver: drivers
             .program(&instance.engine)

@@ -86,6 +86,7 @@ impl World {
             engine: EngineName::new("valkey").unwrap(),
             idle_timeout: Some(Duration::from_millis(100)),
             endpoints: vec![Endpoint::Tcp(clients.local_addr().unwrap())],
+            holds: Vec::new(),
             paths: Paths {
                 wake_socket: path("wake.sock"),
                 status_socket: path("status.sock"),

@@ -35,6 +35,9 @@ pub struct Plan {
     pub idle_timeout: Option<Duration>,
     /// The client endpoints, as the init system holds them.
     pub endpoints: Vec<Endpoint>,
+    /// What it depends on; held awake from before its boot until its activator is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Dependency>,
     /// The files and folders that belong to the instance.
     pub paths: Paths,
     /// The driver program, called to provision and to refuse clients.
@@ -44,6 +47,19 @@ pub struct Plan {
     pub launcher: Vec<String>,
     /// What the driver says of the engine.
     pub body: Body,
+}
+
+/// Another instance that has to be ready first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    /// The instance.
+    pub instance: InstanceName,
+    /// Its wake socket.
+    pub wake_socket: Utf8PathBuf,
+    /// How long it may take until it is ready, with all that it depends on itself.
+    #[serde(with = "millis", rename = "ready_within_ms")]
+    pub ready_within: Duration,
 }
 
 /// The files and folders of one instance. Each has one owner.

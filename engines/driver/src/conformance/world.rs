@@ -174,6 +174,7 @@ impl World {
             engine: self.description.engine.clone(),
             idle_timeout: None,
             endpoints: call.endpoints,
+            holds: Vec::new(),
             paths: Paths {
                 wake_socket: self.path("wake.sock"),
                 status_socket: self.path("status.sock"),
