@@ -37,11 +37,13 @@ pub fn status(socket: &Utf8Path) -> io::Result<Option<Status>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     ask(&mut stream, Question::Status)?;
     let mut line = String::new();
-    if BufReader::new(stream).read_line(&mut line)? == 0 {
-        // It was on its way to sleep.
-        return Ok(None);
+    match BufReader::new(stream).read_line(&mut line) {
+        Ok(1..) => Ok(Some(serde_json::from_str(&line)?)),
+        // It was on its way to sleep, with the question read or unread.
+        Ok(0) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(Some(serde_json::from_str(&line)?))
 }
 
 /// Stops the engine now and waits until it is gone; whether there was one.
