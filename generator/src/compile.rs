@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
-    plan::{Body, FORMAT, Signal},
+    plan::{Body, Dependency, FORMAT, Signal},
     protocol::PlanCall,
 };
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
@@ -112,11 +112,39 @@ impl Host {
 
 /// The plans of all instances, in their order.
 pub fn plans(project: &Project, host: &Host, drivers: &Drivers) -> Result<Vec<Plan>, CompileError> {
-    project
+    let plan = |instance| plan(project, instance, host, drivers);
+    let mut plans = project
         .instances
         .iter()
-        .map(|instance| plan(project, instance, host, drivers))
-        .collect()
+        .map(plan)
+        .collect::<Result<Vec<_>, _>>()?;
+    hold(project, &mut plans);
+    for plan in &mut plans {
+        plan.revision = digest(&plan_text(plan)?);
+    }
+    Ok(plans)
+}
+
+/// Adds to each plan what its instance depends on. How long that may take is known by now.
+fn hold(project: &Project, plans: &mut [Plan]) {
+    let facts = |plan: &Plan| {
+        let socket = plan.paths.wake_socket.clone();
+        (plan.instance.clone(), (socket, start_timeout(plan)))
+    };
+    let facts: BTreeMap<_, _> = plans.iter().map(facts).collect();
+    for (plan, instance) in plans.iter_mut().zip(&project.instances) {
+        let dependency = |name: &InstanceName| {
+            let chain = project.with_dependencies([name]);
+            // At worst one boots after the other.
+            let within = chain.iter().filter_map(|name| Some(facts.get(name)?.1));
+            Some(Dependency {
+                instance: name.clone(),
+                wake_socket: facts.get(name)?.0.clone(),
+                ready_within: within.sum(),
+            })
+        };
+        plan.holds = instance.depends_on.iter().filter_map(dependency).collect();
+    }
 }
 
 fn plan(
@@ -136,7 +164,7 @@ fn plan(
         run: paths.run.clone(),
     };
     let body: Body = drivers.plan(&instance.engine, call)?;
-    let mut plan = Plan {
+    Ok(Plan {
         format: FORMAT,
         revision: String::new(),
         project: project.name.clone(),
@@ -152,9 +180,7 @@ fn plan(
             .unwrap_or_default(),
         launcher: host.launcher(instance)?,
         body,
-    };
-    plan.revision = digest(&plan_text(&plan)?);
-    Ok(plan)
+    })
 }
 
 /// Everything that the project's plans become: the plans themselves, the units, the endpoints.
@@ -206,9 +232,11 @@ fn instance_units(
     let sockets = host.dirs.sockets(&plan.project);
     // Should the activator be gone, systemd stops what is left in one way for all members.
     let stop = members.last().map(|member| &member.stop);
+    let holds: Vec<_> = plan.holds.iter().map(|held| &held.instance).collect();
     let units = InstanceUnits {
         project: &plan.project,
         instance: &plan.instance,
+        depends_on: &holds,
         engine: &plan.engine,
         source,
         endpoints: &plan.endpoints,
@@ -217,11 +245,7 @@ fn instance_units(
         activator: &host.activator(),
         plan: plan_path,
         kill_signal: stop.map_or(Signal::Term, |stop| stop.signal),
-        start_timeout: members
-            .iter()
-            .map(|member| member.ready_within)
-            .sum::<Duration>()
-            + MARGIN,
+        start_timeout: start_timeout(plan),
         stop_timeout: members
             .iter()
             .map(|member| member.stop.within)
@@ -234,6 +258,12 @@ fn instance_units(
         user_namespaces: !plan.launcher.is_empty(),
     };
     Ok((units.socket()?, units.service()?))
+}
+
+/// How long a boot may take, its dependencies left out.
+fn start_timeout(plan: &Plan) -> Duration {
+    let members = plan.body.members.iter();
+    members.map(|member| member.ready_within).sum::<Duration>() + MARGIN
 }
 
 /// What the activator needs besides its engine, before the init system loses patience with it.

@@ -4,13 +4,17 @@
 //! text; [`File::resolve`] asks the drivers and looks for the toolchains. Both report all
 //! problems at once. Must not know what is generated from a project.
 
+mod depend;
 pub mod duration;
 pub mod file;
 mod reader;
 mod resolve;
 pub mod toml_tree;
 
-use std::{fs, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, protocol::Toolchain};
@@ -47,12 +51,36 @@ pub struct Instance {
     pub endpoints: Vec<Endpoint>,
     /// How long it stays awake with nobody there; nothing means for ever.
     pub idle_timeout: Option<std::time::Duration>,
+    /// The instances that it needs.
+    pub depends_on: Vec<InstanceName>,
     /// The engine's own keys, as the driver completed them.
     pub block: Value,
     /// The programs it runs.
     pub toolchain: Toolchain,
     /// The engine refuses to run as root.
     pub refuses_root: bool,
+}
+
+impl Project {
+    /// These instances with all that they need, directly or not.
+    pub fn with_dependencies<'a>(
+        &'a self,
+        names: impl IntoIterator<Item = &'a InstanceName>,
+    ) -> BTreeSet<&'a InstanceName> {
+        let needs: BTreeMap<_, _> = self
+            .instances
+            .iter()
+            .map(|instance| (&instance.name, &instance.depends_on))
+            .collect();
+        let mut found = BTreeSet::new();
+        let mut open: Vec<_> = names.into_iter().collect();
+        while let Some(name) = open.pop() {
+            if found.insert(name) {
+                open.extend(needs.get(name).into_iter().copied().flatten());
+            }
+        }
+        found
+    }
 }
 
 /// Why a project cannot be loaded.

@@ -69,6 +69,10 @@ pub enum Code {
     Duplicate = 10,
     /// A text that is not a name.
     Name = 11,
+    /// An instance depends on one that is not there.
+    Dependency = 12,
+    /// Instances depend on each other in a circle.
+    Circle = 13,
 }
 
 impl fmt::Display for Code {

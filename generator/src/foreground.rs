@@ -78,7 +78,7 @@ pub struct Foreground {
 
 impl Foreground {
     /// Binds all sockets, calls `up`, and serves until SIGINT, SIGTERM or `down`. Then the
-    /// instances are stopped one after the other, the last one declared first.
+    /// instances are stopped one after the other, each before what it depends on.
     pub fn run(self, up: impl FnOnce()) -> Result<(), ForegroundError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -95,7 +95,7 @@ impl Foreground {
 
         // Everything is bound before anything runs, so that a taken port leaves nothing behind.
         let mut held = Vec::new();
-        for (plan, path) in self.instances {
+        for (plan, path) in dependencies_first(self.instances) {
             held.push((sockets::bind(&plan)?, plan, path));
         }
         let control = sockets::listen_unix(&self.control)?;
@@ -131,6 +131,27 @@ impl Foreground {
         sockets::unlink(&self.control);
         Ok(())
     }
+}
+
+/// Each instance behind what it depends on, as far as that is here, else in the given order.
+fn dependencies_first<T>(mut rest: Vec<(Plan, T)>) -> Vec<(Plan, T)> {
+    let mut ordered = Vec::new();
+    while !rest.is_empty() {
+        let waiting: BTreeSet<_> = rest.iter().map(|(plan, _)| plan.instance.clone()).collect();
+        let is_free = |(plan, _): &(Plan, T)| {
+            let mut holds = plan.holds.iter();
+            holds.all(|dependency| !waiting.contains(&dependency.instance))
+        };
+        let (free, bound): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_free);
+        if free.is_empty() {
+            // A circle, which no project has; any order will do.
+            ordered.extend(bound);
+            break;
+        }
+        ordered.extend(free);
+        rest = bound;
+    }
+    ordered
 }
 
 /// The activators that run now. Every other child of this process is an orphan.

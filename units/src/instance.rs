@@ -21,6 +21,8 @@ pub struct InstanceUnits<'a> {
     pub project: &'a ProjectName,
     /// The instance.
     pub instance: &'a InstanceName,
+    /// The instances that it needs.
+    pub depends_on: &'a [&'a InstanceName],
     /// Its engine, for people to read.
     pub engine: &'a EngineName,
     /// The project's `doze.toml`.
@@ -116,6 +118,7 @@ WantedBy={target}
         let kill_signal = self.kill_signal.name();
         let start_timeout = time_span(self.start_timeout);
         let stop_timeout = time_span(self.stop_timeout);
+        let dependencies = self.dependencies();
         let hardening = harden::settings(&self.needs())?;
         let text = format!(
             "\
@@ -129,7 +132,7 @@ SourcePath={source}
 # The activator has a copy of the socket, so both must go together.
 Requires={socket}
 After={socket}
-PartOf={target}
+{dependencies}PartOf={target}
 # Every wake is a start: a limit on them would close the addresses for good.
 StartLimitIntervalSec=0
 
@@ -156,6 +159,25 @@ Slice={slice}
 {hardening}"
         );
         UnitFile::new(prefix.service(self.instance), text)
+    }
+
+    /// The lines that order the service by what it depends on.
+    fn dependencies(&self) -> String {
+        if self.depends_on.is_empty() {
+            return String::new();
+        }
+        let prefix = Prefix::of(self.project);
+        let line = |name: &&InstanceName| {
+            let (socket, service) = (prefix.socket(name), prefix.service(name));
+            format!("After={socket} {service}\n")
+        };
+        let lines: String = self.depends_on.iter().map(line).collect();
+        format!(
+            "\
+# What it depends on is woken by the activator and not by this; but where both go down, this one
+# goes first.
+{lines}"
+        )
     }
 
     /// The instance, for people to read.

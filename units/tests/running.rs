@@ -122,6 +122,7 @@ esac"#;
         let units = InstanceUnits {
             project: &project,
             instance,
+            depends_on: &[],
             engine: &engine,
             source: &source,
             endpoints: &[endpoint],

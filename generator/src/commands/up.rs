@@ -5,11 +5,11 @@ mod applied;
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use doze_contract::{Plan, ProjectName, error::chain, exit::Exit};
+use doze_contract::{InstanceName, Plan, ProjectName, error::chain, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
 
 use self::applied::Applied;
-use super::{Compiled, Context, unknown_instance};
+use super::{Compiled, Context};
 use crate::{
     compile::plan_name,
     config::Project,
@@ -26,7 +26,7 @@ use crate::{
 
 pub(super) fn run(context: &Context, names: &[String], foreground: bool) -> Result<(), Failure> {
     let compiled = context.compile()?;
-    refuse_unknown(&compiled, names)?;
+    let names = &wanted(&compiled, names)?;
     let project = &compiled.project.name;
     if foreground::is_running(&context.control(project)) {
         return Err(Failure::Plain {
@@ -41,15 +41,13 @@ pub(super) fn run(context: &Context, names: &[String], foreground: bool) -> Resu
     }
 }
 
-fn refuse_unknown(compiled: &Compiled, names: &[String]) -> Result<(), Failure> {
-    let known = || compiled.plans.iter().map(|plan| plan.instance.as_str());
-    match names
-        .iter()
-        .find(|name| !known().any(|known| known == name.as_str()))
-    {
-        Some(name) => Err(unknown_instance(name, &compiled.project.name, known())),
-        None => Ok(()),
-    }
+/// The instances of these names with all that they depend on; none means all.
+fn wanted(compiled: &Compiled, names: &[String]) -> Result<Vec<InstanceName>, Failure> {
+    let plans = names.iter().map(|name| compiled.plan(name));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let names = plans.into_iter().map(|plan| &plan.instance);
+    let all = compiled.project.with_dependencies(names);
+    Ok(all.into_iter().cloned().collect())
 }
 
 /// Refuses a project whose name, and so whose units and data, belong to another `doze.toml` that
@@ -83,7 +81,7 @@ pub(super) fn forget_applied(context: &Context, project: &ProjectName) -> Result
 fn in_foreground(
     context: &Context,
     compiled: Compiled,
-    names: &[String],
+    names: &[InstanceName],
     no_manager: bool,
 ) -> Result<(), Failure> {
     let project = compiled.project.name.clone();
@@ -97,8 +95,7 @@ fn in_foreground(
         }
     }
     drop(lock);
-    let wanted =
-        |plan: &Plan| names.is_empty() || names.iter().any(|n| n == plan.instance.as_str());
+    let wanted = |plan: &Plan| names.is_empty() || names.contains(&plan.instance);
     let plans: Vec<_> = compiled.plans.into_iter().filter(wanted).collect();
     let mut lines = Vec::new();
     if no_manager {
@@ -129,7 +126,7 @@ fn in_foreground(
 fn under_systemd(
     context: &Context,
     compiled: &Compiled,
-    names: &[String],
+    names: &[InstanceName],
     systemd: &Systemd,
 ) -> Result<(), Failure> {
     let project = &compiled.project.name;
@@ -231,7 +228,7 @@ struct Change<'a> {
 
 fn decide<'a>(
     plans: &'a [Plan],
-    names: &[String],
+    names: &[InstanceName],
     states: &BTreeMap<String, UnitState>,
     steps: &[Step],
     applied: &Applied,
@@ -253,7 +250,7 @@ fn decide<'a>(
         let rebind = bound && changed(&socket, &socket);
         let restart = rebind || changed(&service, &plan_name(&plan.instance));
         let stops_engine = is_active(&service) && restart;
-        let wanted = names.is_empty() || names.iter().any(|name| name == plan.instance.as_str());
+        let wanted = names.is_empty() || names.contains(&plan.instance);
         let stop = [(service, stops_engine), (socket, rebind)];
         Change {
             plan,

@@ -11,7 +11,7 @@ use camino::Utf8Path;
 use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, Version};
 
 use super::{
-    ConfigError, duration,
+    ConfigError, depend, duration,
     reader::{At, Reader, wrong_type},
     toml_tree::{self, Item, Table, Value},
 };
@@ -47,6 +47,8 @@ pub struct Block {
     pub enabled: bool,
     pub(super) version: Option<At<Version>>,
     pub(super) idle_timeout: Option<Duration>,
+    /// The names of the instances that it needs.
+    pub(super) depends_on: Vec<At<String>>,
     pub(super) listens: Vec<At<Listen>>,
     /// Whether `port` or `listen` stands there, right or wrong.
     pub(super) has_address: bool,
@@ -210,6 +212,7 @@ fn blocks(table: &Table, idle: Option<Duration>, problems: &mut Vec<Diagnostic>)
     }
     blocks.sort_by_key(|block| block.name_span.start);
     refuse_duplicates(&blocks, problems);
+    depend::check(&blocks, problems);
     blocks
 }
 
@@ -243,11 +246,15 @@ fn block(
     let version = reader.take("version");
     let port = reader.take("port");
     let listen = reader.take("listen");
+    let depends_on = reader.take("depends_on");
     Some(Block {
         enabled: enabled.is_none_or(|at| at.value),
         has_version: version.is_some(),
         version: version.and_then(|item| self::version(&item, problems)),
         idle_timeout: idle_timeout(&mut reader, idle, problems),
+        depends_on: depends_on
+            .map(|item| self::depends_on(item, problems))
+            .unwrap_or_default(),
         has_address: port.is_some() || listen.is_some(),
         listens: port
             .and_then(|item| self::port(&item, problems))
@@ -316,24 +323,40 @@ fn port(item: &Item, problems: &mut Vec<Diagnostic>) -> Option<At<Listen>> {
 }
 
 fn listens(item: Item, problems: &mut Vec<Diagnostic>) -> Vec<At<Listen>> {
-    let items = if let Value::Array(items) = item.value {
-        items
-    } else {
-        vec![item]
-    };
-    items
+    one_or_many(item)
         .iter()
         .filter_map(|item| listen(item, problems))
         .collect()
 }
 
+fn depends_on(item: Item, problems: &mut Vec<Diagnostic>) -> Vec<At<String>> {
+    let name = |item: &Item| {
+        let Some(name) = item.value.as_text() else {
+            problems.push(wrong_type("depends_on", TEXTS, item));
+            return None;
+        };
+        Some(At {
+            span: item.span.clone(),
+            value: name.to_owned(),
+        })
+    };
+    one_or_many(item).iter().filter_map(name).collect()
+}
+
+/// What [`one_or_many`] should have found.
+const TEXTS: &str = "a string or an array of strings";
+
+fn one_or_many(item: Item) -> Vec<Item> {
+    if let Value::Array(items) = item.value {
+        items
+    } else {
+        vec![item]
+    }
+}
+
 fn listen(item: &Item, problems: &mut Vec<Diagnostic>) -> Option<At<Listen>> {
     let Value::Text(text) = &item.value else {
-        problems.push(wrong_type(
-            "listen",
-            "a string or an array of strings",
-            item,
-        ));
+        problems.push(wrong_type("listen", TEXTS, item));
         return None;
     };
     let value = match text.as_str() {

@@ -9,7 +9,7 @@ use doze_contract::{
 };
 
 use super::{
-    ConfigError, File, Instance, Project,
+    ConfigError, File, Instance, Project, depend,
     file::{Block, Listen},
 };
 use crate::{
@@ -61,6 +61,7 @@ impl File {
                     engine: block.engine.clone(),
                     endpoints,
                     idle_timeout: block.idle_timeout,
+                    depends_on: depend::names(&self.blocks, block),
                     block: normal,
                     toolchain,
                     refuses_root: description.refuses_root,
@@ -251,7 +252,14 @@ impl Context<'_> {
 }
 
 /// The keys that the core reads in every block.
-const META_KEYS: [&str; 5] = ["version", "port", "listen", "idle_timeout", "enabled"];
+const META_KEYS: [&str; 6] = [
+    "version",
+    "port",
+    "listen",
+    "idle_timeout",
+    "depends_on",
+    "enabled",
+];
 
 fn installed(engine: &EngineName, toolchains: &[Toolchain]) -> String {
     let versions: Vec<_> = toolchains

@@ -38,6 +38,7 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
     let base = InstanceUnits {
         project: &project,
         instance: &instance,
+        depends_on: &[],
         engine: &engine,
         source: "/tmp/doze.toml".into(),
         endpoints: &["unix:/srv/app.sock".parse().unwrap()],

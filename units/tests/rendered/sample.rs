@@ -27,6 +27,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
     let app = InstanceUnits {
         project: &project,
         instance: &app,
+        depends_on: &[&cache],
         engine: &postgres,
         source: units.source,
         endpoints: &endpoints,
@@ -50,6 +51,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
     let valkey = EngineName::new("valkey").unwrap();
     let cache = InstanceUnits {
         instance: &cache,
+        depends_on: &[],
         engine: &valkey,
         endpoints: &[endpoint("127.0.0.1:6379")],
         wake_socket: "/run/user/1000/doze/shop/cache/wake.sock".into(),
@@ -83,6 +85,7 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
     let first = InstanceUnits {
         project: &project,
         instance: &first,
+        depends_on: &[&second],
         engine: &engine,
         source: units.source,
         endpoints: &[
@@ -105,6 +108,7 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
     files.extend([first.socket().unwrap(), first.service().unwrap()]);
     let second = InstanceUnits {
         instance: &second,
+        depends_on: &[],
         endpoints: &[],
         profile: Profile::Seccomp,
         ..first
