@@ -140,7 +140,7 @@ fn hold(project: &Project, plans: &mut [Plan]) {
             Some(Dependency {
                 instance: name.clone(),
                 wake_socket: facts.get(name)?.0.clone(),
-                ready_within: within.sum(),
+                ready_within: within.fold(Duration::ZERO, Duration::saturating_add),
             })
         };
         plan.holds = instance.depends_on.iter().filter_map(dependency).collect();
