@@ -12,7 +12,7 @@ use doze_contract::{
     status::{WAKE_FAILED, WAKE_READY},
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::AsyncReadExt,
     time::{Instant, sleep, timeout},
 };
 
@@ -24,7 +24,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest answer that is read, in bytes.
-const ANSWER: u64 = 64 * 1024;
+const ANSWER: usize = 64 * 1024;
 
 /// Why a dependency is not there.
 #[derive(Debug, thiserror::Error)]
@@ -107,9 +107,14 @@ async fn ready(
 
 /// What the other activator says: ready, or the reason why not; nothing if it left without a word.
 async fn answer(stream: &mut Stream) -> Option<Result<(), String>> {
-    let mut line = String::new();
-    let mut reader = BufReader::with_capacity(256, stream.take(ANSWER));
-    reader.read_line(&mut line).await.ok()?;
+    let (mut said, mut part) = (Vec::new(), [0; 256]);
+    while !said.ends_with(b"\n") && said.len() < ANSWER {
+        let Ok(length @ 1..) = stream.read(&mut part).await else {
+            return None;
+        };
+        said.extend_from_slice(part.get(..length)?);
+    }
+    let line = String::from_utf8_lossy(&said);
     let line = line.trim_end();
     match line.strip_prefix(WAKE_FAILED) {
         Some(reason) => Some(Err(String::from(reason))),
