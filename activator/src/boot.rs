@@ -89,15 +89,15 @@ pub(crate) async fn boot(
     teller: &Teller,
 ) -> Result<(), BootError> {
     let paths = &plan.paths;
-    engine.lock = Some(lock::take(&paths.lock).await?);
+    let lock = engine.lock.insert(lock::take(&paths.lock).await?);
     let status = StatusSocket::bind(&paths.status_socket, teller);
     engine.status = Some(status.map_err(|source| BootError::Status {
         path: paths.status_socket.clone(),
         source,
     })?);
-    depend::hold(plan, log).await?;
+    depend::hold(plan, &mut engine.dependencies, log).await?;
     empty(&paths.run).map_err(file(&paths.run))?;
-    provision::ensure(plan, &mut engine.driver, log).await?;
+    provision::ensure(plan, lock, &mut engine.driver, log).await?;
     for config in &plan.body.files {
         write(config).map_err(file(&config.path))?;
     }
@@ -132,12 +132,15 @@ async fn start(
         .env_clear()
         .envs(&member.env)
         .current_dir(&member.cwd);
-    let process = Process::spawn(&member.name, command, Output::Log, log).map_err(|source| {
-        BootError::Spawn {
-            name: name(),
-            program: program.clone(),
-            source,
-        }
+    let spawn = || Process::spawn(&member.name, command, Output::Log, log);
+    let spawned = match &engine.lock {
+        Some(lock) => lock.shared(spawn),
+        None => spawn(),
+    };
+    let process = spawned.map_err(|source| BootError::Spawn {
+        name: name(),
+        program: program.clone(),
+        source,
     })?;
     if engine.members.is_empty() {
         teller.tell(Message::Spawned(process.id()));

@@ -1,4 +1,4 @@
-//! What the instance depends on: held awake from before its boot until this process ends.
+//! What the instance depends on: held awake from before its boot until its engine is gone.
 //!
 //! A hold is an open connection to the dependency's wake socket. It is the kernel that ends it,
 //! with this process at the latest, so nothing is counted here and nothing has to be undone. Must
@@ -13,6 +13,7 @@ use doze_contract::{
 };
 use tokio::{
     io::AsyncReadExt,
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 
@@ -51,8 +52,12 @@ pub(crate) enum DependError {
 }
 
 /// Wakes all that `plan` depends on and returns when it is ready. From then on it is held, and
-/// woken again whenever it went away, until the process ends.
-pub(crate) async fn hold(plan: &Plan, log: &Log) -> Result<(), DependError> {
+/// woken again whenever it went away, as long as there is `held`.
+pub(crate) async fn hold(
+    plan: &Plan,
+    held: &mut JoinSet<()>,
+    log: &Log,
+) -> Result<(), DependError> {
     // All are called before any is waited for, so that they boot at the same time.
     let mut called = Vec::new();
     for dependency in &plan.holds {
@@ -68,7 +73,7 @@ pub(crate) async fn hold(plan: &Plan, log: &Log) -> Result<(), DependError> {
                 within,
             })
         })?;
-        tokio::spawn(keep(dependency.clone(), stream, log.clone()));
+        held.spawn(keep(dependency.clone(), stream, log.clone()));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! One task runs through it from top to bottom; the loop hears of each step by a [`Message`] and
 //! has a single say: when to stop. Must not know clients.
 
-use std::{fs::File, future::poll_fn, io, process::ExitStatus, sync::Arc, task::Poll};
+use std::{future::poll_fn, io, process::ExitStatus, sync::Arc, task::Poll};
 
 use doze_contract::{
     Endpoint, Plan,
@@ -14,11 +14,13 @@ use rustix::process::Signal;
 use tokio::{
     io::AsyncWriteExt,
     sync::oneshot,
+    task::JoinSet,
     time::{Duration, Instant, timeout, timeout_at},
 };
 
 use crate::{
     boot,
+    lock::Lock,
     log::Log,
     machine::Event,
     message::{Message, Teller},
@@ -44,8 +46,10 @@ pub(crate) struct Engine {
     pub(crate) driver: Option<Process>,
     /// The members that were spawned, in the plan's order.
     pub(crate) members: Vec<Process>,
+    /// What keeps the dependencies awake.
+    pub(crate) dependencies: JoinSet<()>,
     pub(crate) status: Option<StatusSocket>,
-    pub(crate) lock: Option<File>,
+    pub(crate) lock: Option<Lock>,
 }
 
 /// Boots the engine, waits for its end or for `stop`, and stops it. When it returns, nothing of

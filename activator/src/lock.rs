@@ -1,8 +1,8 @@
 //! The instance's file lock: whoever holds it has the data directory open.
 //!
 //! It is an flock(2) lock on a file that is never removed. The descriptor is inherited by every
-//! process that works on the data, on purpose: if the activator is killed and the engine
-//! survives, the lock stays held until the engine is gone too.
+//! process that works on the data, on purpose, and by no other: if the activator is killed and the
+//! engine survives, the lock stays held until the engine is gone too.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -34,12 +34,26 @@ pub(crate) enum LockError {
     Held { path: Utf8PathBuf, holder: String },
 }
 
+/// The lock, held.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Runs `spawn`, whose process inherits the lock.
+    pub(crate) fn shared<T>(&self, spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        fcntl_setfd(&self.0, FdFlags::empty())?;
+        let spawned = spawn();
+        fcntl_setfd(&self.0, FdFlags::CLOEXEC)?;
+        spawned
+    }
+}
+
 /// Takes the lock, waiting a while if it is held.
-pub(crate) async fn take(path: &Utf8Path) -> Result<File, LockError> {
+pub(crate) async fn take(path: &Utf8Path) -> Result<Lock, LockError> {
     take_within(path, PATIENCE).await
 }
 
-async fn take_within(path: &Utf8Path, patience: Duration) -> Result<File, LockError> {
+async fn take_within(path: &Utf8Path, patience: Duration) -> Result<Lock, LockError> {
     let failed = |source| LockError::Open {
         path: path.to_owned(),
         source,
@@ -59,8 +73,7 @@ async fn take_within(path: &Utf8Path, patience: Duration) -> Result<File, LockEr
             }
         }
     }
-    fcntl_setfd(&file, FdFlags::empty()).map_err(|errno| failed(errno.into()))?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn open(path: &Utf8Path) -> io::Result<File> {
@@ -109,7 +122,7 @@ fn taker(line: &str, inode: u64) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::io::fcntl_getfd;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -132,10 +145,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn children_inherit_it() {
+    async fn only_a_child_that_shares_it_inherits_it() {
         let folder = tempfile::tempdir().unwrap();
-        let lock = take(&path(&folder)).await.unwrap();
-        assert_eq!(fcntl_getfd(&lock).unwrap(), FdFlags::empty());
+        let path = path(&folder);
+        let lock = take(&path).await.unwrap();
+        let spawn = || Command::new("cat").stdin(Stdio::piped()).spawn();
+        let mut child = lock.shared(spawn).unwrap();
+        let mut other = spawn().unwrap();
+        drop(lock);
+        let soon = Duration::from_millis(20);
+        take_within(&path, soon).await.unwrap_err();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        take_within(&path, soon).await.unwrap();
+        drop(other.stdin.take());
+        other.wait().unwrap();
     }
 
     #[test]

@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     driver,
+    lock::Lock,
     log::Log,
     process::{Output, Process},
 };
@@ -72,6 +73,7 @@ pub(crate) enum ProvisionError {
 /// when this is dropped is left in `driver`.
 pub(crate) async fn ensure(
     plan: &Plan,
+    lock: &Lock,
     driver: &mut Option<Process>,
     log: &Log,
 ) -> Result<(), ProvisionError> {
@@ -81,7 +83,7 @@ pub(crate) async fn ensure(
         Stamp::Of(fingerprint) if fingerprint == *wanted => Ok(()),
         Stamp::Of(_) => {
             log.say(format_args!("bringing {data} up to date"));
-            call(plan, data, false, driver, log).await?;
+            call(plan, lock, data, false, driver, log).await?;
             write_stamp(data, wanted).map_err(file(data))?;
             sync_folder(data).map_err(file(data))
         }
@@ -92,7 +94,7 @@ pub(crate) async fn ensure(
             let aside = parent.join(format!(".{name}.new"));
             log.say(format_args!("creating {data}"));
             make(&aside).map_err(file(&aside))?;
-            call(plan, &aside, true, driver, log).await?;
+            call(plan, lock, &aside, true, driver, log).await?;
             write_stamp(&aside, wanted).map_err(file(&aside))?;
             sync_all(&aside).await.map_err(file(&aside))?;
             // An empty folder may stand there; rename(2) replaces it.
@@ -168,6 +170,7 @@ async fn sync_all(folder: &Utf8Path) -> io::Result<()> {
 /// Asks the driver to work on `data`.
 async fn call(
     plan: &Plan,
+    lock: &Lock,
     data: &Utf8Path,
     fresh: bool,
     driver: &mut Option<Process>,
@@ -184,9 +187,8 @@ async fn call(
         driver: plan.driver.clone(),
         source,
     };
-    let process = driver.insert(
-        Process::spawn("driver", driver::command(plan), Output::Dialogue, log).map_err(failed)?,
-    );
+    let spawn = || Process::spawn("driver", driver::command(plan), Output::Dialogue, log);
+    let process = driver.insert(lock.shared(spawn).map_err(failed)?);
     let mut answer = Vec::new();
     if let Some((mut stdin, stdout)) = process.dialogue().map_err(failed)? {
         // A driver that does not listen says why by how it ends.

@@ -39,13 +39,13 @@ fn kill(pid: u32) {
 fn a_dependency_is_ready_first_and_stays_awake_as_long() {
     let cache = World::redis();
     let app = app(&cache);
-    let client = app.connect();
+    let client = app.call();
     let app_activator = app.activate();
     app.until_status(|status| status.connections == 1);
     assert!(app.engines().is_empty(), "it waits for the dependency");
 
     let cache_activator = cache.activate();
-    ask(&client, "PING\r\n", "+PONG\r\n");
+    ask(&client, "", "+PONG\r\n");
     let status = cache.status().unwrap();
     assert_eq!(status.phase, Phase::Serving);
     assert_eq!((status.connections, status.holds), (0, 1));
@@ -59,10 +59,10 @@ fn a_dependency_is_ready_first_and_stays_awake_as_long() {
 fn a_dependency_whose_engine_dies_is_held_again() {
     let cache = World::redis();
     let app = app(&cache);
-    let client = app.connect();
+    let client = app.call();
     let app_activator = app.activate();
     let first = cache.activate();
-    ask(&client, "PING\r\n", "+PONG\r\n");
+    ask(&client, "", "+PONG\r\n");
     kill(cache.status().unwrap().engine_pid.unwrap());
     assert_eq!(first.exit(), Some(1));
 
@@ -84,7 +84,7 @@ fn a_dependency_whose_engine_dies_is_held_again() {
 fn a_dependency_whose_activator_is_killed_while_it_boots_is_called_again() {
     let mut cache = World::fake("exec sleep 1000");
     let app = app(&cache);
-    let client = app.connect();
+    let client = app.call();
     let app_activator = app.activate();
     let first = cache.activate();
     cache.until_status(|status| status.engine_pid.is_some() && status.holds == 1);
@@ -95,7 +95,7 @@ fn a_dependency_whose_activator_is_killed_while_it_boots_is_called_again() {
     }
     cache.become_redis();
     let second = cache.activate();
-    ask(&client, "PING\r\n", "+PONG\r\n");
+    ask(&client, "", "+PONG\r\n");
     drop(client);
     assert_eq!(app_activator.exit(), Some(0));
     assert_eq!(second.exit(), Some(0));
