@@ -28,20 +28,26 @@ mod silence;
 mod sockets;
 mod status;
 mod stream;
+mod swap;
 mod watched;
 
 use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{error::chain, exit::ActivatorExit};
+use doze_contract::{Plan, error::chain, exit::ActivatorExit};
 use rustix::process::{Signal, set_parent_process_death_signal};
+
+use crate::swap::SwapError;
 
 const USAGE: &str = "\
 usage: doze-activator run PLAN [--die-with-parent]
        doze-activator stop STATUS_SOCKET
+       doze-activator link PLAN
+       doze-activator unlink PLAN
 
-Started by the init system, with the listening sockets of one instance passed
-as sd_listen_fds(3) describes.";
+All of it is for the init system. It passes the listening sockets of one
+instance to `run`, as sd_listen_fds(3) describes. `link` points the instance's
+unix endpoints to the sockets that the init system holds; `unlink` removes them.";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +58,12 @@ enum Command {
     },
     Stop {
         status_socket: Utf8PathBuf,
+    },
+    Link {
+        plan: Utf8PathBuf,
+    },
+    Unlink {
+        plan: Utf8PathBuf,
     },
 }
 
@@ -64,6 +76,8 @@ pub fn main(words: impl IntoIterator<Item = String>) -> ActivatorExit {
             die_with_parent,
         }) => run_plan(&plan, die_with_parent),
         Some(Command::Stop { status_socket }) => status::stop(&status_socket),
+        Some(Command::Link { plan }) => change_paths(&plan, swap::swap_out),
+        Some(Command::Unlink { plan }) => change_paths(&plan, swap::remove),
         None => {
             complain(USAGE);
             ActivatorExit::Permanent
@@ -85,6 +99,8 @@ fn command(words: &[String]) -> Option<Command> {
         ["stop", status_socket] => Some(Command::Stop {
             status_socket: status_socket.into(),
         }),
+        ["link", plan] => Some(Command::Link { plan: plan.into() }),
+        ["unlink", plan] => Some(Command::Unlink { plan: plan.into() }),
         _ => None,
     }
 }
@@ -125,6 +141,27 @@ fn run_plan(path: &Utf8Path, die_with_parent: bool) -> ActivatorExit {
     })
 }
 
+/// Does something with the public paths of an instance that has no activator running.
+fn change_paths(
+    plan: &Utf8Path,
+    change: impl FnOnce(&Plan) -> Result<(), SwapError>,
+) -> ActivatorExit {
+    let plan = match plan::read(plan) {
+        Ok(plan) => plan,
+        Err(error) => {
+            complain(&chain(&error));
+            return ActivatorExit::Permanent;
+        }
+    };
+    match change(&plan) {
+        Ok(()) => ActivatorExit::Done,
+        Err(error) => {
+            complain(&chain(&error));
+            ActivatorExit::Temporary
+        }
+    }
+}
+
 /// Says something where there is no log yet.
 fn complain(text: &str) {
     writeln!(io::stderr(), "doze-activator: {text}").ok();
@@ -140,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_two_verbs_are_understood() {
+    fn only_its_verbs_are_understood() {
         assert_eq!(
             parse(&["run", "/p", "--die-with-parent"]),
             Some(Command::Run {
@@ -153,6 +190,12 @@ mod tests {
             Some(Command::Stop {
                 status_socket: "/s".into()
             })
+        );
+        let plan = || "/p".into();
+        assert_eq!(parse(&["link", "/p"]), Some(Command::Link { plan: plan() }));
+        assert_eq!(
+            parse(&["unlink", "/p"]),
+            Some(Command::Unlink { plan: plan() })
         );
         for words in [&[][..], &["run"], &["run", "/p", "/q"], &["halt", "/s"]] {
             assert_eq!(parse(words), None, "{words:?}");

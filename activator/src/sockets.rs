@@ -152,7 +152,7 @@ impl Listener {
         let known = purpose == Purpose::Holds
             || address
                 .as_ref()
-                .is_some_and(|address| plan.endpoints.contains(address));
+                .is_some_and(|address| plan.bound().any(|bound| bound == *address));
         Ok(Self {
             socket: watched(socket)?,
             purpose,

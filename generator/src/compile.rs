@@ -2,12 +2,15 @@
 //!
 //! [`plans`] asks the drivers; [`compile`] is pure: the same plans and host give the same bytes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
-    plan::{Body, Dependency, FORMAT, Signal},
+    plan::{Body, Dependency, FORMAT, InitSocket, Signal},
     protocol::PlanCall,
 };
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
@@ -173,6 +176,7 @@ fn plan(
         idle_timeout: instance.idle_timeout,
         endpoints: instance.endpoints.clone(),
         holds: Vec::new(),
+        init_sockets: init_sockets(project, instance, host),
         paths,
         driver: drivers
             .program(&instance.engine)
@@ -181,6 +185,21 @@ fn plan(
         launcher: host.launcher(instance)?,
         body,
     })
+}
+
+fn init_sockets(project: &Project, instance: &Instance, host: &Host) -> Vec<InitSocket> {
+    let unix = instance
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(_) => None,
+            Endpoint::Unix(path) => Some(path.clone()),
+        });
+    let socket = |(at, public)| InitSocket {
+        public,
+        path: host.dirs.init_socket(&project.name, &instance.name, at),
+    };
+    unix.enumerate().map(socket).collect()
 }
 
 /// Everything that the project's plans become: the plans themselves, the units, the endpoints.
@@ -230,6 +249,16 @@ fn instance_units(
         .collect();
     let project = host.dirs.project(&plan.project);
     let sockets = host.dirs.sockets(&plan.project);
+    // The activator changes where the public paths lead, so it writes to their folders.
+    let public = plan.init_sockets.iter();
+    let public: BTreeSet<&Utf8Path> = public
+        .filter_map(|socket| socket.public.parent())
+        .filter(|folder| !folder.starts_with(&sockets))
+        .collect();
+    let writable: Vec<&Utf8Path> = [project.as_path(), sockets.as_path()]
+        .into_iter()
+        .chain(public)
+        .collect();
     // Should the activator be gone, systemd stops what is left in one way for all members.
     let stop = members.last().map(|member| &member.stop);
     let holds: Vec<_> = plan.holds.iter().map(|held| &held.instance).collect();
@@ -240,6 +269,7 @@ fn instance_units(
         engine: &plan.engine,
         source,
         endpoints: &plan.endpoints,
+        init_sockets: &plan.init_sockets,
         wake_socket: &plan.paths.wake_socket,
         status_socket: &plan.paths.status_socket,
         activator: &host.activator(),
@@ -251,7 +281,7 @@ fn instance_units(
             .map(|member| member.stop.within)
             .sum::<Duration>()
             + MARGIN,
-        writable: &[&project, &sockets],
+        writable: &writable,
         readable: &programs,
         profile: host.profile,
         generates_code: plan.body.generates_code,

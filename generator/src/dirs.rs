@@ -126,6 +126,21 @@ impl Dirs {
         self.runtime.join(project.as_str())
     }
 
+    /// The socket that the init system binds for an instance's unix endpoint, which is known by
+    /// its place among them, counted from 0.
+    pub fn init_socket(
+        &self,
+        project: &ProjectName,
+        instance: &InstanceName,
+        at: usize,
+    ) -> Utf8PathBuf {
+        let name = match at {
+            0 => "init.sock".into(),
+            _ => format!("init-{}.sock", at + 1),
+        };
+        self.sockets(project).join(instance.as_str()).join(name)
+    }
+
     /// The files and folders of one instance.
     pub fn instance(&self, project: &ProjectName, instance: &InstanceName) -> Paths {
         let sockets = self.sockets(project).join(instance.as_str());

@@ -98,6 +98,10 @@ impl Foreground {
         for (plan, path) in dependencies_first(self.instances) {
             held.push((sockets::bind(&plan)?, plan, path));
         }
+        for (_, plan, path) in &held {
+            links(&self.activator, "link", plan, path)
+                .map_err(system("link the unix endpoints"))?;
+        }
         let control = sockets::listen_unix(&self.control)?;
         let control =
             UnixListener::from_std(control).map_err(system("serve the control socket"))?;
@@ -185,6 +189,8 @@ impl Instance {
                         "`{}`: the activator ended: {status}",
                         self.plan.instance
                     ));
+                    // Clients come here again, and not to what is left of the engine.
+                    self.links("link");
                     orphans::stop(&self.activators, &self.plan).await;
                     pause(&mut stop).await;
                 }
@@ -197,7 +203,17 @@ impl Instance {
                 }
             }
         }
+        self.links("unlink");
         sockets::unlink_all(&self.plan);
+    }
+
+    fn links(&self, verb: &str) {
+        if let Err(error) = links(&self.activator, verb, &self.plan, &self.path) {
+            report(&format!(
+                "`{}`: cannot {verb} its unix endpoints: {error}",
+                self.plan.instance
+            ));
+        }
     }
 
     /// Runs an activator until it leaves; asks it to leave when it is time to stop.
@@ -245,6 +261,24 @@ impl Instance {
             .map_err(io::Error::other)?;
         command.spawn()
     }
+}
+
+/// Links the paths of the unix endpoints to what is bound here, or removes them: the same program
+/// does it as under systemd.
+fn links(activator: &Utf8Path, verb: &str, plan: &Plan, path: &Utf8Path) -> io::Result<()> {
+    if plan.init_sockets.is_empty() {
+        return Ok(());
+    }
+    let status = std::process::Command::new(activator)
+        .args([verb, path.as_str()])
+        .stdin(Stdio::null())
+        .status()?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "the activator said so ({status})"
+    )))
 }
 
 /// Whether the activator left as it should: nothing of the engine is left then.

@@ -41,14 +41,14 @@ fn by(holder: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// Checks that the endpoint could be bound now.
-pub fn check(endpoint: &Endpoint) -> Result<(), BusyError> {
+/// Checks that the endpoint could be bound now. A link to `init` would be replaced.
+pub fn check(endpoint: &Endpoint, init: Option<&Utf8Path>) -> Result<(), BusyError> {
     match endpoint {
         Endpoint::Tcp(address) => match TcpListener::bind(address) {
             Ok(_) => Ok(()),
             Err(source) => Err(explain(endpoint, source)),
         },
-        Endpoint::Unix(path) => check_path(endpoint, path),
+        Endpoint::Unix(path) => check_path(endpoint, path, init),
     }
 }
 
@@ -65,19 +65,28 @@ pub fn explain(endpoint: &Endpoint, source: io::Error) -> BusyError {
 }
 
 /// Refuses a path at which something stands that is not a socket: systemd would replace even a
-/// regular file.
-pub fn refuse_file(endpoint: &Endpoint) -> Result<(), BusyError> {
+/// regular file. What may stand there besides is a link to `init`, the socket bound in its place.
+pub fn refuse_file(endpoint: &Endpoint, init: Option<&Utf8Path>) -> Result<(), BusyError> {
     let Endpoint::Unix(path) = endpoint else {
         return Ok(());
     };
+    let leads_to = |init: &Utf8Path| {
+        let target = fs::read_link(path);
+        target.is_ok_and(|target| path.with_file_name("").as_std_path().join(target) == init)
+    };
     match fs::symlink_metadata(path) {
+        Ok(_) if init.is_some_and(leads_to) => Ok(()),
         Ok(found) if !found.file_type().is_socket() => Err(BusyError::NotASocket(endpoint.clone())),
         _ => Ok(()),
     }
 }
 
-fn check_path(endpoint: &Endpoint, path: &Utf8Path) -> Result<(), BusyError> {
-    refuse_file(endpoint)?;
+fn check_path(
+    endpoint: &Endpoint,
+    path: &Utf8Path,
+    init: Option<&Utf8Path>,
+) -> Result<(), BusyError> {
+    refuse_file(endpoint, init)?;
     // A socket that nobody listens on is a leftover.
     match UnixStream::connect(path) {
         Ok(_) => Err(BusyError::Taken {
@@ -134,13 +143,13 @@ mod tests {
     fn a_taken_port_names_its_holder() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::Tcp(listener.local_addr().unwrap());
-        let error = check(&endpoint).unwrap_err().to_string();
+        let error = check(&endpoint, None).unwrap_err().to_string();
         assert!(
             error.contains(&format!("(pid {})", std::process::id())),
             "{error}"
         );
         drop(listener);
-        check(&endpoint).unwrap();
+        check(&endpoint, None).unwrap();
     }
 
     #[test]
@@ -149,6 +158,26 @@ mod tests {
         let path = folder.path().join("precious");
         fs::File::create(&path).unwrap();
         let endpoint = Endpoint::unix(path.to_str().unwrap()).unwrap();
-        assert!(matches!(check(&endpoint), Err(BusyError::NotASocket(_))));
+        assert!(matches!(
+            check(&endpoint, None),
+            Err(BusyError::NotASocket(_))
+        ));
+    }
+
+    #[test]
+    fn a_link_is_replaced_only_if_it_leads_to_the_init_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let (path, init) = (folder.join("link"), folder.join("init.sock"));
+        let endpoint = Endpoint::unix(path.as_str()).unwrap();
+        for target in [Utf8Path::new("init.sock"), &init] {
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            check(&endpoint, Some(&init)).unwrap();
+            for init in [None, Some(folder)] {
+                let refused = check(&endpoint, init);
+                assert!(matches!(refused, Err(BusyError::NotASocket(_))), "{init:?}");
+            }
+            fs::remove_file(&path).unwrap();
+        }
     }
 }

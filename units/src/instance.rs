@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use camino::Utf8Path;
-use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, plan::Signal};
+use doze_contract::{
+    Endpoint, EngineName, InstanceName, ProjectName,
+    plan::{InitSocket, Signal},
+};
 
 use crate::{
     Prefix, Profile, escape,
     harden::{self, Needs},
-    unit::{HEAD, UnitError, UnitFile, repeated},
+    unit::{HEAD, UnitError, UnitFile},
 };
 
 /// What the units of an instance say. All paths are absolute.
@@ -29,6 +32,8 @@ pub struct InstanceUnits<'a> {
     pub source: &'a Utf8Path,
     /// The client endpoints.
     pub endpoints: &'a [Endpoint],
+    /// What is bound in place of the unix endpoints.
+    pub init_sockets: &'a [InitSocket],
     /// The socket that wakes the instance.
     pub wake_socket: &'a Utf8Path,
     /// The socket that the activator binds while it runs.
@@ -63,12 +68,9 @@ impl InstanceUnits<'_> {
         let about = self.about()?;
         let source = escape::value(self.source.as_str())?;
         let wake = escape::value(self.wake_socket.as_str())?;
-        // A TCP address always with its host: a bare port would listen on every interface.
-        let listen = self.endpoints.iter().map(|endpoint| match endpoint {
-            Endpoint::Tcp(address) => escape::value(&address.to_string()),
-            Endpoint::Unix(path) => escape::value(path.as_str()),
-        });
-        let listen = repeated("ListenStream", listen)?;
+        let links = self.socket_links()?;
+        let listen = self.endpoints.iter().map(|endpoint| self.listen(endpoint));
+        let listen = listen.collect::<Result<String, _>>()?;
         // On a unix socket it fails, which is only logged.
         let is_tcp = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp(_));
         let no_delay = if self.endpoints.iter().any(is_tcp) {
@@ -94,7 +96,7 @@ FileDescriptorName=doze
 SocketMode=0600
 DirectoryMode=0700
 RemoveOnStop=yes
-{no_delay}# Every wake is a trigger: a limit on them would close the addresses for good.
+{links}{no_delay}# Every wake is a trigger: a limit on them would close the addresses for good.
 TriggerLimitIntervalSec=0
 Slice={slice}
 
@@ -115,6 +117,7 @@ WantedBy={target}
         let activator = escape::program(self.activator.as_str())?;
         let plan = escape::argument(self.plan.as_str());
         let status = escape::argument(self.status_socket.as_str());
+        let links = self.service_links()?;
         let kill_signal = self.kill_signal.name();
         let start_timeout = time_span(self.start_timeout);
         let stop_timeout = time_span(self.stop_timeout);
@@ -143,7 +146,7 @@ NotifyAccess=main
 ExecStart={activator} run {plan}
 # Returns when the engine has stopped; only what is left then gets the signal.
 ExecStop={activator} stop {status}
-KillMode=control-group
+{links}KillMode=control-group
 KillSignal={kill_signal}
 TimeoutStartSec={start_timeout}
 TimeoutStopSec={stop_timeout}
@@ -180,6 +183,53 @@ Slice={slice}
         )
     }
 
+    fn listen(&self, endpoint: &Endpoint) -> Result<String, UnitError> {
+        Ok(match endpoint {
+            // Always with its host: a bare port would listen on every interface.
+            Endpoint::Tcp(address) => format!("ListenStream={address}\n"),
+            Endpoint::Unix(path) => {
+                let mut all = self.init_sockets.iter();
+                match all.find(|socket| socket.public == *path) {
+                    Some(socket) => format!(
+                        "# Clients find it at {path}.\nListenStream={}\n",
+                        escape::value(socket.path.as_str())?
+                    ),
+                    None => format!("ListenStream={}\n", escape::value(path.as_str())?),
+                }
+            }
+        })
+    }
+
+    /// `Symlinks=` would do it, but not for a unit that binds two paths, as the wake socket is one.
+    fn socket_links(&self) -> Result<String, UnitError> {
+        if self.init_sockets.is_empty() {
+            return Ok(String::new());
+        }
+        let activator = escape::program(self.activator.as_str())?;
+        let plan = escape::argument(self.plan.as_str());
+        Ok(format!(
+            "\
+# Where clients look for a unix socket, there is a link to it or, while it is awake, the engine's.
+ExecStartPost={activator} link {plan}
+ExecStopPost=-{activator} unlink {plan}
+"
+        ))
+    }
+
+    fn service_links(&self) -> Result<String, UnitError> {
+        if self.init_sockets.is_empty() {
+            return Ok(String::new());
+        }
+        let activator = escape::program(self.activator.as_str())?;
+        let plan = escape::argument(self.plan.as_str());
+        Ok(format!(
+            "\
+# Clients come here again, should the activator have been killed before it saw to that.
+ExecStopPost=-{activator} link {plan}
+"
+        ))
+    }
+
     /// The instance, for people to read.
     fn about(&self) -> Result<String, UnitError> {
         let (project, instance, engine) = (self.project, self.instance, self.engine);
@@ -197,6 +247,7 @@ Slice={slice}
             Endpoint::Tcp(_) => None,
             Endpoint::Unix(path) => Some(path.as_path()),
         });
+        let bound = self.init_sockets.iter().map(|socket| socket.path.as_path());
         let lists = self.writable.iter().chain(self.readable).copied();
         Needs {
             profile: self.profile,
@@ -206,6 +257,7 @@ Slice={slice}
             uses_tmp: own
                 .into_iter()
                 .chain(endpoints)
+                .chain(bound)
                 .chain(lists)
                 .any(harden::is_in_tmp),
         }

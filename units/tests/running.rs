@@ -10,7 +10,10 @@ use std::{
 };
 
 use camino::Utf8Path;
-use doze_contract::{EngineName, InstanceName, ProjectName, plan::Signal};
+use doze_contract::{
+    Endpoint, EngineName, InstanceName, ProjectName,
+    plan::{InitSocket, Signal},
+};
 use doze_tests::World;
 use doze_units::{InstanceUnits, Prefix, Profile, ProjectUnits, escape};
 
@@ -119,13 +122,18 @@ esac"#;
         let (profile, user_namespaces) = shape(at);
         let folder = sockets.join(at.to_string());
         let endpoint = format!("127.0.0.1:{}", world.port()).parse().unwrap();
+        let init_socket = InitSocket {
+            public: folder.join("public"),
+            path: folder.join("init.sock"),
+        };
         let units = InstanceUnits {
             project: &project,
             instance,
             depends_on: &[],
             engine: &engine,
             source: &source,
-            endpoints: &[endpoint],
+            endpoints: &[endpoint, Endpoint::Unix(init_socket.public.clone())],
+            init_sockets: &[init_socket],
             wake_socket: &folder.join("wake.sock"),
             status_socket: &folder.join("status $HOME.sock"),
             activator: Utf8Path::from_path(&activator).unwrap(),
@@ -177,6 +185,9 @@ esac"#;
         assert_eq!(lines(&format!("run /100% $HOME/{at}{may}")), 1, "{said}");
         let line = format!("stop {sockets}/{at}/status $HOME.sock");
         assert_eq!(lines(&line), 1, "{said}");
+        // At the start of the socket and at the end of the service.
+        assert_eq!(lines(&format!("link /100% $HOME/{at}")), 2, "{said}");
+        assert_eq!(lines(&format!("unlink /100% $HOME/{at}")), 1, "{said}");
     }
 }
 

@@ -87,6 +87,7 @@ impl World {
             idle_timeout: Some(Duration::from_millis(100)),
             endpoints: vec![Endpoint::Tcp(clients.local_addr().unwrap())],
             holds: Vec::new(),
+            init_sockets: Vec::new(),
             paths: Paths {
                 wake_socket: path("wake.sock"),
                 status_socket: path("status.sock"),

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,11 +33,13 @@ pub struct Plan {
     /// How long the instance stays awake with no connection and no hold; absent means for ever.
     #[serde(with = "millis::option", rename = "idle_timeout_ms")]
     pub idle_timeout: Option<Duration>,
-    /// The client endpoints, as the init system holds them.
+    /// The client endpoints, as clients name them.
     pub endpoints: Vec<Endpoint>,
     /// What it depends on; held awake from before its boot until its activator is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Dependency>,
+    /// What the init system binds for the unix endpoints, in their order.
+    pub init_sockets: Vec<InitSocket>,
     /// The files and folders that belong to the instance.
     pub paths: Paths,
     /// The driver program, called to provision and to refuse clients.
@@ -60,6 +62,39 @@ pub struct Dependency {
     /// How long it may take until it is ready, with all that it depends on itself.
     #[serde(with = "millis", rename = "ready_within_ms")]
     pub ready_within: Duration,
+}
+
+impl Plan {
+    /// The addresses that the init system binds for clients: a TCP endpoint itself, and the init
+    /// socket of a unix endpoint.
+    pub fn bound(&self) -> impl Iterator<Item = Endpoint> {
+        self.endpoints
+            .iter()
+            .map(|endpoint| match self.init_socket(endpoint) {
+                Some(path) => Endpoint::Unix(path.to_owned()),
+                None => endpoint.clone(),
+            })
+    }
+
+    /// The init socket of a unix endpoint.
+    pub fn init_socket(&self, endpoint: &Endpoint) -> Option<&Utf8Path> {
+        let mut all = self.init_sockets.iter();
+        all.find(|socket| matches!(endpoint, Endpoint::Unix(path) if *path == socket.public))
+            .map(|socket| socket.path.as_path())
+    }
+}
+
+/// What the init system binds in place of a unix endpoint.
+///
+/// Clients do not know it. The public path is a symbolic link to it until the engine is ready,
+/// and from then on, while the instance is awake, may be the engine's own socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitSocket {
+    /// The path of the endpoint.
+    pub public: Utf8PathBuf,
+    /// The path that is bound.
+    pub path: Utf8PathBuf,
 }
 
 /// The files and folders of one instance. Each has one owner.

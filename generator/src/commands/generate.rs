@@ -21,8 +21,11 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
     if out.is_none() {
         super::up::refuse_taken_name(context, &compiled.project)?;
     }
-    let endpoints = compiled.plans.iter().flat_map(|plan| &plan.endpoints);
-    endpoints.into_iter().try_for_each(ports::refuse_file)?;
+    for plan in &compiled.plans {
+        let mut endpoints = plan.endpoints.iter();
+        endpoints
+            .try_for_each(|endpoint| ports::refuse_file(endpoint, plan.init_socket(endpoint)))?;
+    }
     let installed = compiled.installed(&roots)?;
     let steps = tree::converge(&compiled.tree, &installed);
     if check {

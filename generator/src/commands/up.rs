@@ -145,13 +145,12 @@ fn under_systemd(
     let changes = decide(&compiled.plans, names, &states, &steps, &applied);
     let (changes, mut failed) = possible(changes, &installed);
 
-    // A unit has to be stopped while its file is still there.
+    // A unit has to be stopped while its file, its plan, and what they say are still there.
     let gone: Vec<String> = removed_units(&steps).map(ToOwned::to_owned).collect();
-    let loaded = gone
-        .iter()
-        .filter(|unit| states.contains_key(*unit))
-        .cloned();
-    systemd.stop(&loaded.collect::<Vec<_>>())?;
+    let loaded = gone.iter().filter(|unit| states.contains_key(*unit));
+    let changed = changes.iter().flat_map(|change| &change.stop);
+    let stop: Vec<_> = loaded.chain(changed).cloned().collect();
+    systemd.stop(&stop)?;
     for step in &steps {
         write(compiled, &roots, step)?;
     }
@@ -160,11 +159,6 @@ fn under_systemd(
         systemd.reload()?;
     }
 
-    let stop: Vec<_> = changes
-        .iter()
-        .flat_map(|change| change.stop.clone())
-        .collect();
-    systemd.stop(&stop)?;
     let started = || {
         changes
             .iter()
@@ -282,7 +276,8 @@ fn possible<'a>(changes: Vec<Change<'a>>, installed: &Installed) -> (Vec<Change<
             .endpoints
             .iter()
             .filter(|endpoint| !held.contains(endpoint));
-        match new.try_for_each(ports::check) {
+        let check = |endpoint| ports::check(endpoint, change.plan.init_socket(endpoint));
+        match new.try_for_each(check) {
             Err(error) if change.start => {
                 failed.push(format!("{}: {}", change.plan.instance, chain(&error)));
             }

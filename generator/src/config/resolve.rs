@@ -107,10 +107,13 @@ impl Context<'_> {
             .parent()
             .map(ToOwned::to_owned)
             .unwrap_or_default();
-        // Every socket of the instance has to fit, those that clients never see included.
+        // Every socket of the instance has to fit, those that clients never see included. The
+        // last init socket has the longest name of them; there may be fewer.
+        let last = block.listens.len().saturating_sub(1);
         for path in [
-            &paths.wake_socket,
-            &paths.run.join(&self.description.socket_name),
+            paths.wake_socket.clone(),
+            paths.run.join(&self.description.socket_name),
+            dirs.init_socket(&self.file.name, &block.name, last),
         ] {
             if let Err(EndpointError::TooLong(length)) = Endpoint::unix(path.clone()) {
                 let message = format!("the socket path {path} is too long");
@@ -129,6 +132,14 @@ impl Context<'_> {
                 Listen::At(endpoint) => endpoint.clone(),
                 Listen::DefaultUnix => Endpoint::Unix(private.join(&self.description.socket_name)),
             };
+            if let Listen::At(Endpoint::Unix(path)) = &listen.value
+                && path.starts_with(&private)
+            {
+                let message = format!("{path} is in the folder of doze's own sockets");
+                let found = Diagnostic::new(Code::Value, listen.span.clone(), message)
+                    .hint("`\"unix\"` is a path in it; or choose another folder");
+                problems.push(found);
+            }
             if !endpoints.iter().any(|(known, _)| *known == endpoint) {
                 endpoints.push((endpoint, listen.span.clone()));
             }

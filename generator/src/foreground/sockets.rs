@@ -38,12 +38,16 @@ pub enum BindError {
     },
 }
 
-/// Binds the client endpoints and the wake socket of an instance.
+/// Binds the client endpoints and the wake socket of an instance. Where clients look for a unix
+/// endpoint there is nothing yet.
 pub(super) fn bind(plan: &Plan) -> Result<Vec<OwnedFd>, BindError> {
     let mut sockets = Vec::new();
-    for endpoint in &plan.endpoints {
-        sockets.push(match endpoint {
-            Endpoint::Tcp(_) => listen_tcp(endpoint)?,
+    for socket in &plan.init_sockets {
+        ports::check(&Endpoint::Unix(socket.public.clone()), Some(&socket.path))?;
+    }
+    for endpoint in plan.bound() {
+        sockets.push(match &endpoint {
+            Endpoint::Tcp(_) => listen_tcp(&endpoint)?,
             Endpoint::Unix(path) => listen_unix(path)?.into(),
         });
     }
@@ -63,7 +67,7 @@ fn listen_tcp(endpoint: &Endpoint) -> Result<OwnedFd, BindError> {
 /// Binds a unix socket that only its owner can reach, in place of a leftover.
 pub(super) fn listen_unix(path: &Utf8Path) -> Result<UnixListener, BindError> {
     let endpoint = Endpoint::Unix(path.to_owned());
-    ports::check(&endpoint)?;
+    ports::check(&endpoint, None)?;
     let folder = path.parent().unwrap_or(Utf8Path::new("/"));
     fsx::make_folder(folder).map_err(|source| BindError::Folder {
         path: path.to_string(),
@@ -89,10 +93,8 @@ fn refused(endpoint: &Endpoint, source: io::Error) -> BusyError {
 
 /// Removes the unix sockets of an instance, as `RemoveOnStop=`.
 pub(super) fn unlink_all(plan: &Plan) {
-    for endpoint in &plan.endpoints {
-        if let Endpoint::Unix(path) = endpoint {
-            unlink(path);
-        }
+    for socket in &plan.init_sockets {
+        unlink(&socket.path);
     }
     unlink(&plan.paths.wake_socket);
 }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use camino::Utf8Path;
-use doze_contract::{EngineName, plan::Signal};
+use doze_contract::{
+    EngineName,
+    plan::{InitSocket, Signal},
+};
 use doze_tests::{Tree, World};
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
 
@@ -42,6 +45,7 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
         engine: &engine,
         source: "/tmp/doze.toml".into(),
         endpoints: &["unix:/srv/app.sock".parse().unwrap()],
+        init_sockets: &[],
         wake_socket: "/srv/wake.sock".into(),
         status_socket: "/srv/status.sock".into(),
         activator: "/srv/activator".into(),
@@ -67,6 +71,10 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
     let endpoint = "unix:/tmp/app.sock".parse().unwrap();
     let (plan, activator) = (path, Utf8Path::new("/var/tmp/a"));
     let (wake_socket, status_socket) = (path, path);
+    let init_sockets = &[InitSocket {
+        public: "/srv/app.sock".into(),
+        path: path.into(),
+    }];
     let (writable, readable, endpoints) = (&[path], &[path], &[endpoint]);
     for (what, units) in [
         ("plan", InstanceUnits { plan, ..base }),
@@ -88,6 +96,13 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
         ("writable", InstanceUnits { writable, ..base }),
         ("readable", InstanceUnits { readable, ..base }),
         ("endpoint", InstanceUnits { endpoints, ..base }),
+        (
+            "init socket",
+            InstanceUnits {
+                init_sockets,
+                ..base
+            },
+        ),
     ] {
         assert!(!is_private(units), "{what}");
     }

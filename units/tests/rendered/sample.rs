@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, plan::Signal};
+use doze_contract::{
+    Endpoint, EngineName, InstanceName, ProjectName,
+    plan::{InitSocket, Signal},
+};
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitFile};
 
 /// A project such as most are. Nothing of it has to exist.
@@ -31,6 +34,11 @@ pub(crate) fn plain() -> Vec<UnitFile> {
         engine: &postgres,
         source: units.source,
         endpoints: &endpoints,
+        init_sockets: &[init_socket(
+            "/run/user/1000/doze/shop/app".into(),
+            ".s.PGSQL.5432",
+            "init.sock",
+        )],
         wake_socket: "/run/user/1000/doze/shop/app/wake.sock".into(),
         status_socket: "/run/user/1000/doze/shop/app/status.sock".into(),
         activator: "/usr/bin/true".into(),
@@ -54,6 +62,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
         depends_on: &[],
         engine: &valkey,
         endpoints: &[endpoint("127.0.0.1:6379")],
+        init_sockets: &[],
         wake_socket: "/run/user/1000/doze/shop/cache/wake.sock".into(),
         status_socket: "/run/user/1000/doze/shop/cache/status.sock".into(),
         plan: "/home/ada/.local/share/doze/projects/shop/plans/cache.json".into(),
@@ -92,6 +101,10 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
             Endpoint::unix(run.join("ends in a backslash\\")).unwrap(),
             Endpoint::unix(run.join("ends in a blank ")).unwrap(),
         ],
+        init_sockets: &[
+            init_socket(run, "ends in a backslash\\", "init\\"),
+            init_socket(run, "ends in a blank ", "init "),
+        ],
         wake_socket: &run.join("wake.sock"),
         status_socket: &run.join("status.sock"),
         activator: &hostile_activator(dir),
@@ -110,6 +123,7 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
         instance: &second,
         depends_on: &[],
         endpoints: &[],
+        init_sockets: &[],
         profile: Profile::Seccomp,
         ..first
     };
@@ -128,6 +142,13 @@ pub(crate) fn project(name: &str) -> ProjectName {
 
 pub(crate) fn instance(name: &str) -> InstanceName {
     InstanceName::new(name).unwrap()
+}
+
+fn init_socket(folder: &Utf8Path, public: &str, path: &str) -> InitSocket {
+    InitSocket {
+        public: folder.join(public),
+        path: folder.join(path),
+    }
 }
 
 fn endpoint(text: &str) -> Endpoint {

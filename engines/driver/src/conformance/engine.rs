@@ -5,7 +5,7 @@ use std::{
     error::Error,
     io::{ErrorKind, Read, Write},
     net::Shutdown,
-    os::unix::{net::UnixStream, process::CommandExt},
+    os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
     process::{Child, Command, ExitStatus},
     time::Duration,
 };
@@ -61,7 +61,19 @@ impl Engine {
             engine.ready(before.as_deref()).map(Ok)
         })?
         .map_err(|why| format!("{why}; it printed:\n{}", engine.log()))?;
+        engine.is_private()?;
         Ok(engine)
+    }
+
+    /// The socket may get a second name, in a folder that others can enter.
+    fn is_private(&self) -> Result<(), Box<dyn Error>> {
+        let Endpoint::Unix(path) = &self.plan.body.upstream else {
+            return Ok(());
+        };
+        match std::fs::metadata(path)?.permissions().mode() & 0o777 {
+            mode if mode & 0o077 != 0 => Err(format!("{path} has mode {mode:03o}").into()),
+            _ => Ok(()),
+        }
     }
 
     /// Stops the member by its stop rule and gives its status.

@@ -175,6 +175,7 @@ impl World {
             idle_timeout: None,
             endpoints: call.endpoints,
             holds: Vec::new(),
+            init_sockets: Vec::new(),
             paths: Paths {
                 wake_socket: self.path("wake.sock"),
                 status_socket: self.path("status.sock"),
