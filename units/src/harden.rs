@@ -91,7 +91,8 @@ NoNewPrivileges=yes
 SystemCallArchitectures=native
 SystemCallFilter=~@debug bpf process_vm_readv process_vm_writev userfaultfd
 SystemCallErrorNumber=EPERM
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+# The activator asks the kernel over AF_NETLINK whose connection it has accepted.
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 LockPersonality=yes
 ",
     );
