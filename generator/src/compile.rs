@@ -177,6 +177,7 @@ fn plan(
         endpoints: instance.endpoints.clone(),
         holds: Vec::new(),
         init_sockets: init_sockets(project, instance, host),
+        open_to: instance.open_to,
         paths,
         driver: drivers
             .program(&instance.engine)

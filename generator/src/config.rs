@@ -17,7 +17,9 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, protocol::Toolchain};
+use doze_contract::{
+    Endpoint, EngineName, InstanceName, ProjectName, plan::OpenTo, protocol::Toolchain,
+};
 use serde_json::Value;
 
 pub use self::file::File;
@@ -53,6 +55,8 @@ pub struct Instance {
     pub idle_timeout: Option<std::time::Duration>,
     /// The instances that it needs.
     pub depends_on: Vec<InstanceName>,
+    /// Whose connections are served.
+    pub open_to: OpenTo,
     /// The engine's own keys, as the driver completed them.
     pub block: Value,
     /// The programs it runs.

@@ -22,8 +22,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use doze_contract::{
     Bytes, Endpoint, EngineName, InstanceName, Plan, ProjectName,
     plan::{
-        Body, ConfigFile, Connection, FORMAT, Hello, Member, Paths, Provision, Readiness, Signal,
-        Stop,
+        Body, ConfigFile, Connection, FORMAT, Hello, Member, OpenTo, Paths, Provision, Readiness,
+        Signal, Stop,
     },
     status::{Question, Status},
 };
@@ -88,6 +88,7 @@ impl World {
             endpoints: vec![Endpoint::Tcp(clients.local_addr().unwrap())],
             holds: Vec::new(),
             init_sockets: Vec::new(),
+            open_to: OpenTo::User,
             paths: Paths {
                 wake_socket: path("wake.sock"),
                 status_socket: path("status.sock"),

@@ -40,6 +40,8 @@ pub struct Plan {
     pub holds: Vec<Dependency>,
     /// What the init system binds for the unix endpoints, in their order.
     pub init_sockets: Vec<InitSocket>,
+    /// Whom the activator serves on them.
+    pub open_to: OpenTo,
     /// The files and folders that belong to the instance.
     pub paths: Paths,
     /// The driver program, called to provision and to refuse clients.
@@ -95,6 +97,17 @@ pub struct InitSocket {
     pub public: Utf8PathBuf,
     /// The path that is bound.
     pub path: Utf8PathBuf,
+}
+
+/// Whose connections an activator serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenTo {
+    /// Those of the user that it runs as, and of root.
+    #[default]
+    User,
+    /// Everybody's who reaches the endpoint.
+    All,
 }
 
 /// The files and folders of one instance. Each has one owner.

@@ -8,16 +8,30 @@ use std::{
 };
 
 use camino::Utf8Path;
-use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, Version};
+use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, Version, plan::OpenTo};
 
 use super::{
     ConfigError, depend, duration,
     reader::{At, Reader, wrong_type},
     toml_tree::{self, Item, Table, Value},
 };
-use crate::diagnostic::{Code, Diagnostic, Source, Span};
+use crate::diagnostic::{Code, Diagnostic, Source, Span, nearest};
 
-const DEFAULT_IDLE: Duration = Duration::from_mins(5);
+/// What holds for an instance that does not say otherwise.
+#[derive(Debug, Clone, Copy)]
+struct Defaults {
+    idle_timeout: Option<Duration>,
+    open_to: OpenTo,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Some(Duration::from_mins(5)),
+            open_to: OpenTo::default(),
+        }
+    }
+}
 
 /// A `doze.toml` whose own keys are read. It may still be wrong in what only drivers know.
 #[derive(Debug)]
@@ -49,6 +63,7 @@ pub struct Block {
     pub(super) idle_timeout: Option<Duration>,
     /// The names of the instances that it needs.
     pub(super) depends_on: Vec<At<String>>,
+    pub(super) open_to: OpenTo,
     pub(super) listens: Vec<At<Listen>>,
     /// Whether `port` or `listen` stands there, right or wrong.
     pub(super) has_address: bool,
@@ -92,8 +107,8 @@ impl File {
         }
         let mut reader = Reader::new("the project", table);
         let name = project_name(&mut reader, &source.path, &mut problems);
-        let idle = defaults(&mut reader, &mut problems);
-        let blocks = blocks(&reader.into_rest(), idle, &mut problems);
+        let defaults = defaults(&mut reader, &mut problems);
+        let blocks = blocks(&reader.into_rest(), defaults, &mut problems);
         match name {
             Some(name) => Ok(Self {
                 source,
@@ -145,18 +160,28 @@ fn project_name(
     }
 }
 
-/// `[defaults]`: the idle timeout of all instances.
-fn defaults(reader: &mut Reader, problems: &mut Vec<Diagnostic>) -> Option<Duration> {
+/// `[defaults]`: what holds for all instances.
+fn defaults(reader: &mut Reader, problems: &mut Vec<Diagnostic>) -> Defaults {
     let table = reader.typed("defaults", "a table", problems, |value| {
         value.as_table().cloned()
     });
     let Some(table) = table else {
-        return Some(DEFAULT_IDLE);
+        return Defaults::default();
     };
     let mut reader = Reader::new("[defaults]", table.value);
-    let idle = idle_timeout(&mut reader, Some(DEFAULT_IDLE), problems);
+    let defaults = Defaults::default().changed(&mut reader, problems);
     reader.finish(problems);
-    idle
+    defaults
+}
+
+impl Defaults {
+    /// With what a table says instead.
+    fn changed(self, reader: &mut Reader, problems: &mut Vec<Diagnostic>) -> Self {
+        Self {
+            idle_timeout: idle_timeout(reader, self.idle_timeout, problems),
+            open_to: open_to(reader, self.open_to, problems),
+        }
+    }
 }
 
 fn idle_timeout(
@@ -182,13 +207,33 @@ fn idle_timeout(
     }
 }
 
+fn open_to(reader: &mut Reader, default: OpenTo, problems: &mut Vec<Diagnostic>) -> OpenTo {
+    let expected = "\"user\" or \"all\"";
+    let read = |value: &Value| value.as_text().map(ToOwned::to_owned);
+    let text = reader.typed("open_to", expected, problems, read);
+    let Some(text) = text else { return default };
+    match text.value.as_str() {
+        "user" => OpenTo::User,
+        "all" => OpenTo::All,
+        other => {
+            let message = format!("`open_to` cannot be `{other}`");
+            let hint = match nearest(other, ["user", "all"]) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "the values are user, all".into(),
+            };
+            problems.push(Diagnostic::new(Code::Value, text.span, message).hint(hint));
+            default
+        }
+    }
+}
+
 /// All `[ENGINE.NAME]` blocks, in the order of the file.
-fn blocks(table: &Table, idle: Option<Duration>, problems: &mut Vec<Diagnostic>) -> Vec<Block> {
+fn blocks(table: &Table, defaults: Defaults, problems: &mut Vec<Diagnostic>) -> Vec<Block> {
     let mut blocks = Vec::new();
     for (word, item) in table.in_order() {
         let Value::Table(instances) = &item.value else {
             let message = format!("unknown key `{word}` in the project");
-            let near = crate::diagnostic::nearest(word, ["name", "defaults"]);
+            let near = nearest(word, ["name", "defaults"]);
             let hint = near.map(|near| format!("did you mean `{near}`?"));
             let found = Diagnostic::new(Code::UnknownKey, item.key.clone(), message);
             problems.push(found.maybe_hint(hint));
@@ -207,7 +252,7 @@ fn blocks(table: &Table, idle: Option<Duration>, problems: &mut Vec<Diagnostic>)
             }
         };
         for (name, inner) in instances.in_order() {
-            blocks.extend(block(&engine, item, name, inner, idle, problems));
+            blocks.extend(block(&engine, item, name, inner, defaults, problems));
         }
     }
     blocks.sort_by_key(|block| block.name_span.start);
@@ -221,7 +266,7 @@ fn block(
     outer: &Item,
     name: &str,
     item: &Item,
-    idle: Option<Duration>,
+    defaults: Defaults,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Block> {
     let Value::Table(table) = &item.value else {
@@ -247,11 +292,16 @@ fn block(
     let port = reader.take("port");
     let listen = reader.take("listen");
     let depends_on = reader.take("depends_on");
+    let Defaults {
+        idle_timeout,
+        open_to,
+    } = defaults.changed(&mut reader, problems);
     Some(Block {
         enabled: enabled.is_none_or(|at| at.value),
         has_version: version.is_some(),
         version: version.and_then(|item| self::version(&item, problems)),
-        idle_timeout: idle_timeout(&mut reader, idle, problems),
+        idle_timeout,
+        open_to,
         depends_on: depends_on
             .map(|item| self::depends_on(item, problems))
             .unwrap_or_default(),

@@ -62,6 +62,7 @@ impl File {
                     endpoints,
                     idle_timeout: block.idle_timeout,
                     depends_on: depend::names(&self.blocks, block),
+                    open_to: block.open_to,
                     block: normal,
                     toolchain,
                     refuses_root: description.refuses_root,
@@ -263,12 +264,13 @@ impl Context<'_> {
 }
 
 /// The keys that the core reads in every block.
-const META_KEYS: [&str; 6] = [
+const META_KEYS: [&str; 7] = [
     "version",
     "port",
     "listen",
     "idle_timeout",
     "depends_on",
+    "open_to",
     "enabled",
 ];
 

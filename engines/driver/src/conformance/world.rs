@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, InstanceName, Plan, ProjectName, Version,
-    plan::{Body, FORMAT, Paths},
+    plan::{Body, FORMAT, OpenTo, Paths},
     protocol::{Check, Description, PlanCall, Problem, ProvisionCall, Toolchain},
 };
 use serde_json::{Map, Value};
@@ -176,6 +176,7 @@ impl World {
             endpoints: call.endpoints,
             holds: Vec::new(),
             init_sockets: Vec::new(),
+            open_to: OpenTo::User,
             paths: Paths {
                 wake_socket: self.path("wake.sock"),
                 status_socket: self.path("status.sock"),
