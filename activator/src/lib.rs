@@ -9,6 +9,7 @@ pub mod machine;
 
 mod boot;
 mod depend;
+mod diag;
 mod driver;
 mod engine;
 mod hold;
@@ -17,6 +18,7 @@ mod lock;
 mod log;
 mod message;
 mod notify;
+mod peer;
 mod plan;
 mod process;
 mod provision;
