@@ -65,10 +65,6 @@ pub(crate) fn owner_of_tcp_peer(local: SocketAddr, peer: SocketAddr) -> io::Resu
 /// # Errors
 /// The kernel's, and `NotFound` if nobody listens there: who closed the listener may still have
 /// connections that have not begun to talk, so there is no number to tell.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the engine's own socket is not swapped in yet")
-)]
 pub(crate) fn unix_connections(path: &Path) -> io::Result<usize> {
     // In this order, so that nobody is missed who goes from the one list to the other.
     let mut waiting = None;

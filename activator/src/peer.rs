@@ -36,10 +36,6 @@ enum Peer {
 }
 
 /// Judges an accepted connection. Takes some microseconds and never waits.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the loop does not look at its clients yet")
-)]
 pub(crate) fn judge(open_to: OpenTo, stream: &Stream) -> Verdict {
     if open_to == OpenTo::All {
         return Verdict::Allowed;

@@ -4,7 +4,7 @@
 //! [`crate::machine`].
 
 use std::{
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     io, mem,
     sync::Arc,
     task::Poll,
@@ -13,6 +13,7 @@ use std::{
 
 use doze_contract::{
     Plan,
+    error::chain,
     exit::ActivatorExit,
     status::{Phase, Status},
 };
@@ -25,22 +26,28 @@ use tokio::{
 };
 
 use crate::{
-    engine,
+    diag, engine,
     hold::{self, Outcome},
     limits,
     log::Log,
     machine::{Action, Event, State, Timer, step},
     message::{Message, Teller},
     notify::{self, StatusText},
+    peer::{self, Verdict},
     refuse::Refuser,
     relay::Relay,
     silence::{self, First},
     sockets::{Inherited, Listener, Purpose},
     stream::Stream,
+    swap,
 };
 
 /// The pause after a boot that failed. Clients that come meanwhile wait for the next one.
 const COOL_DOWN: Duration = Duration::from_secs(1);
+
+/// How long a client may take from finding the engine's socket at a path to being in its queue:
+/// the rest of one connect(2), on a busy machine.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// How long clients may take to receive the last bytes of an engine that is gone.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -113,6 +120,8 @@ struct Instance {
     boot_ms: Option<u64>,
     error: Option<String>,
     text: StatusText,
+    /// That unix endpoints do not lead to the engine was logged.
+    said_detour: bool,
     /// The init system was told that the instance is ready.
     said_ready: bool,
     /// Keeps the init system's patience until then.
@@ -161,6 +170,7 @@ impl Instance {
             boot_ms: None,
             error: None,
             text: StatusText::new(),
+            said_detour: false,
             said_ready: false,
             patience: tokio::spawn(notify::ask_for_patience()),
         })
@@ -258,20 +268,32 @@ impl Instance {
     }
 
     fn client(&mut self, client: Stream) {
-        if self.state.people().clients >= self.room {
-            let reason = format!(
-                "{} clients are connected, and there are no descriptors for more",
-                self.room
-            );
+        let first = silence::look(&client);
+        if first == First::End {
+            return self.set_aside(ready(None));
+        }
+        if let Some(reason) = self.objection(&client) {
             return self.set_aside(self.refusal(client, reason));
         }
         let has_to_speak = self.plan.body.clients_speak_first && !self.state.has_engine();
-        if has_to_speak && silence::look(&client) != First::Words {
-            self.set_aside(async move { silence::words(&client).await.then_some(client) });
-        } else {
-            self.queue.push(client);
-            self.on(Event::Client);
+        if has_to_speak && first == First::Nothing {
+            return self.set_aside(async { silence::words(&client).await.then_some(client) });
         }
+        self.queue.push(client);
+        self.on(Event::Client);
+    }
+
+    /// Why a client cannot be served, whatever the engine does.
+    fn objection(&self, client: &Stream) -> Option<String> {
+        if let Verdict::Refused { reason } = peer::judge(self.plan.open_to, client) {
+            return Some(reason);
+        }
+        (self.state.people().clients >= self.room).then(|| {
+            format!(
+                "{} clients are connected, and there are no descriptors for more",
+                self.room
+            )
+        })
     }
 
     /// Takes care of a connection that wants nothing of the engine, until it ends or gives back a
@@ -338,7 +360,8 @@ impl Instance {
                 self.hopes.clear();
                 self.queue.clear();
             }
-            Action::SwapIn | Action::SwapOut => {}
+            Action::SwapIn => self.swap_in(),
+            Action::SwapOut => self.swap_out(),
             Action::StopAccepting => self.accepting = false,
             Action::Accept => self.accepting = true,
             Action::Look => self.look(),
@@ -349,6 +372,7 @@ impl Instance {
             Action::Arm(timer) => {
                 let after = match timer {
                     Timer::Idle => self.plan.idle_timeout,
+                    Timer::Settle if swap::engine(&self.plan).is_some() => Some(SETTLE),
                     Timer::Settle => Some(Duration::ZERO),
                     Timer::CoolDown => Some(COOL_DOWN),
                     Timer::Flush => Some(FLUSH),
@@ -454,7 +478,43 @@ impl Instance {
         for (purpose, stream) in found {
             self.accepted(purpose, stream);
         }
-        self.on(Event::Looked);
+        self.on(match self.direct() {
+            0 => Event::Looked,
+            _ => Event::Direct,
+        });
+    }
+
+    /// How many connections there are with the engine that are not ours.
+    fn direct(&self) -> usize {
+        let Some(engine) = swap::engine(&self.plan).filter(|_| {
+            self.state.phase() == Phase::Idling || self.state.phase() == Phase::Serving
+        }) else {
+            return 0;
+        };
+        let all = match diag::unix_connections(engine.as_std_path()) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            // Nobody can tell; better awake for nothing than asleep under somebody.
+            Err(_) => 1,
+        };
+        all.saturating_sub(self.state.people().clients)
+    }
+
+    fn swap_in(&mut self) {
+        if let Err(error) = swap::swap_in(&self.plan)
+            && !mem::replace(&mut self.said_detour, true)
+        {
+            self.log.say(format_args!(
+                "clients of the unix endpoint take the detour through the activator: {}",
+                chain(&error)
+            ));
+        }
+    }
+
+    fn swap_out(&self) {
+        if let Err(error) = swap::swap_out(&self.plan) {
+            self.log.say(format_args!("{}", chain(&error)));
+        }
     }
 
     fn tell_status(&mut self) -> Option<Instant> {
@@ -473,7 +533,7 @@ impl Instance {
         };
         Status {
             phase,
-            connections: people.clients,
+            connections: people.clients + self.direct(),
             holds: people.holds,
             activator_pid: std::process::id(),
             engine_pid: self.engine_pid,

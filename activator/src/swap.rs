@@ -60,7 +60,6 @@ pub(crate) fn engine(plan: &Plan) -> Option<&Utf8Path> {
 /// Puts the engine's own socket at every public path; without [`engine`] there is nothing to do.
 /// The error is of the first path that keeps leading to the init system: its clients have to be
 /// carried, those of the others need not.
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop does not swap in yet"))]
 pub(crate) fn swap_in(plan: &Plan) -> Result<(), SwapError> {
     let Some(engine) = engine(plan) else {
         return Ok(());

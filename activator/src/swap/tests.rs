@@ -33,6 +33,7 @@ impl World {
         let plan = serde_json::json!({
             "format": 1, "revision": "r", "project": "p", "instance": "i", "engine": "e",
             "idle_timeout_ms": null, "endpoints": [format!("unix:{public}")],
+            "open_to": "user",
             "init_sockets": [{ "public": public, "path": at("init.sock") }],
             "paths": { "wake_socket": "/w", "status_socket": "/s", "lock": "/l", "data": "/d",
                 "run": "/r", "log": "/g" },
@@ -41,7 +42,8 @@ impl World {
                 "provision": { "fingerprint": "f", "block": null }, "files": [], "members": [],
                 "upstream": format!("unix:{}", at("engine/s")),
                 "hello": { "send": "", "ready": "", "busy": [] },
-                "connection": { "variable": "V", "url": "u" }, "generates_code": false,
+                "connection": { "variable": "V", "url": "u" },
+                "clients_speak_first": true, "generates_code": false,
             },
         });
         fs::create_dir(folder.path().join("engine")).unwrap();
