@@ -13,8 +13,6 @@
 
 #[path = "support/bare.rs"]
 mod bare;
-#[path = "support/engine.rs"]
-mod engine;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/samples.rs"]

@@ -11,10 +11,15 @@
     reason = "a failing helper fails its test, and says why"
 )]
 
+pub mod client;
+pub mod crowd;
 pub mod engines;
+pub mod exchange;
 pub mod process;
 pub mod programs;
 pub mod project;
+pub mod random;
+pub mod size;
 pub mod skip;
 pub mod tree;
 pub mod wait;

@@ -3,11 +3,14 @@
 //! Must not know: what a test expects of it.
 
 use std::fmt::Write as _;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use doze_contract::Plan;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -19,6 +22,19 @@ use crate::world::{User, World};
 
 /// How long the slowest step of a project may take: provisioning on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
+
+/// Runs each of these functions as two tests, one in each [`Mode`].
+#[macro_export]
+macro_rules! in_both_modes {
+    ($($test:ident),* $(,)?) => {
+        mod systemd {
+            $(#[test] fn $test() { super::$test($crate::project::Mode::Systemd); })*
+        }
+        mod foreground {
+            $(#[test] fn $test() { super::$test($crate::project::Mode::Foreground); })*
+        }
+    };
+}
 
 /// Who holds the sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,6 +251,35 @@ impl Project {
         TcpStream::connect_timeout(&address, BOUND).is_ok()
     }
 
+    /// The plan of an instance, once there is one.
+    #[track_caller]
+    pub fn plan(&self, instance: &str) -> Plan {
+        let path = self.home().join(format!("plans/{instance}.json"));
+        let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_slice(&text).expect("a plan is JSON")
+    }
+
+    /// The folder of all that doze keeps of it.
+    pub fn home(&self) -> PathBuf {
+        self.world.data_home().join("doze/projects/shop")
+    }
+
+    /// How often an instance became ready, as far back as its log goes.
+    pub fn wakes(&self, instance: &str) -> usize {
+        self.logged(instance, &format!(" {instance} is ready after "))
+    }
+
+    /// How often something stands in the log of an instance, as far back as that goes.
+    pub fn logged(&self, instance: &str, what: &str) -> usize {
+        let read = |name: String| fs::read(self.home().join("logs").join(name)).unwrap_or_default();
+        let both = [
+            read(format!("{instance}.log.1")),
+            read(format!("{instance}.log")),
+        ]
+        .concat();
+        String::from_utf8_lossy(&both).matches(what).count()
+    }
+
     /// The log of one instance.
     pub fn log(&self, instance: &str) -> String {
         self.run(&["logs", instance])
@@ -254,7 +299,8 @@ impl Listener {
         let mut child = project
             .doze(&["up", "--foreground"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            // It repeats what the engines say, and is kept with the world of a failed test.
+            .stderr(File::create(project.world.dir().join("listener.log")).expect("a file"))
             .spawn()
             .expect("doze starts");
         let stdout = child.stdout.take().expect("a pipe");

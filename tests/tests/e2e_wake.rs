@@ -10,22 +10,10 @@ use std::time::Duration;
 
 use doze_tests::process::{self, Process};
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::{User, wait_until};
+use doze_tests::{User, in_both_modes, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const BOUND: Duration = Duration::from_mins(1);
-
-/// Runs a test in both modes.
-macro_rules! in_both_modes {
-    ($($test:ident),* $(,)?) => {
-        mod systemd {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Systemd); })*
-        }
-        mod foreground {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Foreground); })*
-        }
-    };
-}
 
 in_both_modes!(
     data_is_there_after_the_next_wake,

@@ -17,9 +17,8 @@ use doze_contract::{
     Endpoint, Plan,
     plan::{self, Readiness},
 };
+use doze_tests::exchange::Exchange;
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::engine::Exchange;
 
 /// How long a start may take.
 const BOUND: Duration = Duration::from_secs(30);

@@ -12,11 +12,10 @@ use std::{env, fs, thread};
 
 use doze_contract::Plan;
 use doze_tests::engines::{self, Engine};
+use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project};
 use doze_tests::{needed, wait_until};
 use rustix::time::{ClockId, clock_gettime};
-
-use crate::engine::Exchange;
 
 /// How long the slowest step may take: the first wake, which provisions.
 const BOUND: Duration = Duration::from_mins(1);

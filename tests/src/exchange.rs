@@ -7,8 +7,8 @@ use std::io::{self, Read, Write};
 use doze_contract::{Plan, plan::Hello};
 
 /// The first exchange with an engine: the hello of its plan, answered to the end.
-#[derive(Debug)]
-pub(crate) struct Exchange {
+#[derive(Debug, Clone)]
+pub struct Exchange {
     hello: Hello,
     /// What the reply ends with: after it the client may ask what it likes.
     last: &'static [u8],
@@ -17,7 +17,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// The exchange with the engine of this plan. A reply of Postgres goes on after the
     /// authentication, up to `ReadyForQuery` (chapter 55.7 of its manual).
-    pub(crate) fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &Plan) -> Self {
         let last: &[u8] = match plan.engine.as_str() {
             "postgres" => b"Z\0\0\0\x05I",
             "valkey" => b"+PONG\r\n",
@@ -33,8 +33,24 @@ impl Exchange {
     ///
     /// # Errors
     /// The connection's, or `InvalidData` for a reply that is neither.
-    pub(crate) fn with(&self, mut stream: impl Read + Write) -> io::Result<bool> {
-        stream.write_all(&self.hello.send.0)?;
+    pub fn with(&self, mut stream: impl Read + Write) -> io::Result<bool> {
+        self.say(&mut stream)?;
+        self.hear(&mut stream)
+    }
+
+    /// Says hello.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn say(&self, stream: &mut impl Write) -> io::Result<()> {
+        stream.write_all(&self.hello.send.0)
+    }
+
+    /// Reads the reply. `false` if the engine is not ready yet.
+    ///
+    /// # Errors
+    /// The connection's, or `InvalidData` for a reply that is neither.
+    pub fn hear(&self, stream: &mut impl Read) -> io::Result<bool> {
         let mut reply = Vec::new();
         let mut part = [0; 4096];
         loop {
