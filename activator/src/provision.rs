@@ -116,8 +116,9 @@ enum Stamp {
 }
 
 fn stamp(data: &Utf8Path) -> io::Result<Stamp> {
-    match fs::read_to_string(data.join(STAMP)) {
-        Ok(fingerprint) => return Ok(Stamp::Of(fingerprint)),
+    match fs::read(data.join(STAMP)) {
+        // A damaged one is that of no plan, so the driver looks the data over.
+        Ok(text) => return Ok(Stamp::Of(String::from_utf8_lossy(&text).into_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }

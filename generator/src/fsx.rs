@@ -32,9 +32,11 @@ pub(crate) fn make_folder(path: &Utf8Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// What the file says, or nothing if it is not there.
+/// What a file that doze wrote says, or nothing if it is not there. Bytes that are no text, as a
+/// power loss may leave them, read as a text that is not the one that was written.
 pub(crate) fn read(path: &Utf8Path) -> io::Result<Option<String>> {
-    missing_is_none(fs::read_to_string(path))
+    let bytes = missing_is_none(fs::read(path))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Turns "not found" into nothing.

@@ -219,4 +219,17 @@ mod tests {
         .unwrap();
         assert_eq!(steps(&second), [Step::Change(place("doze-b"))]);
     }
+
+    #[test]
+    fn bytes_that_are_no_text_are_a_change() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = Roots::below(Utf8Path::from_path(root.path()).unwrap());
+        let tree = tree(&[("doze-a", "1")]);
+        apply(&tree, &roots, &Step::Add((Area::Units, "doze-a".into()))).unwrap();
+        let mut file = fs::File::create(roots.units.join("doze-a")).unwrap();
+        io::Write::write_all(&mut file, b"\xff\0").unwrap();
+        let installed = Installed::read(&roots, &tree, |_, _| false).unwrap();
+        let change = Step::Change((Area::Units, "doze-a".into()));
+        assert_eq!(converge(&tree, &installed), [change]);
+    }
 }

@@ -241,7 +241,9 @@ fn decide<'a>(
             prefix.service(&plan.instance),
         );
         let bound = is_active(&socket);
-        let rebind = bound && changed(&socket, &socket);
+        // A manager that has loaded a damaged socket unit has let go of its addresses.
+        let damaged = touched.contains(socket.as_str());
+        let rebind = bound && (damaged || changed(&socket, &socket));
         let restart = rebind || changed(&service, &plan_name(&plan.instance));
         let stops_engine = is_active(&service) && restart;
         let wanted = names.is_empty() || names.contains(&plan.instance);
