@@ -56,7 +56,7 @@ pub(crate) fn end_all(world: &Path, bound: Duration) -> Result<(), String> {
     poll(bound, || {
         let alive = of(world);
         for process in &alive {
-            end(process.pid, world);
+            signal(process.pid, world, Signal::KILL);
         }
         if alive.is_empty() {
             Ok(())
@@ -75,18 +75,22 @@ pub fn list(processes: &[Process]) -> String {
         .join("\n")
 }
 
+/// Sends a signal to a process of a world; whether it was still there to get it.
+///
 /// The id could have been given to somebody else since the table was read: so hold the process by
 /// a descriptor first, look again, and only then send the signal.
-fn end(pid: i32, world: &Path) {
+pub fn signal(pid: i32, world: &Path, signal: Signal) -> bool {
     let Some(held) = Pid::from_raw(pid).and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok())
     else {
-        return;
+        return false;
     };
-    if read(pid, world).is_some()
-        && let Err(error) = pidfd_send_signal(held, Signal::KILL)
-        && error != Errno::SRCH
-    {
-        eprintln!("process {pid} takes no signal: {error}");
+    match read(pid, world).map(|_| pidfd_send_signal(held, signal)) {
+        Some(Ok(())) => true,
+        Some(Err(Errno::SRCH)) | None => false,
+        Some(Err(error)) => {
+            eprintln!("process {pid} takes no signal: {error}");
+            false
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub struct Project {
     mode: Mode,
     postgres: Engine,
     valkey: Engine,
+    /// Where doze finds the servers, if not where they are.
+    programs: Option<PathBuf>,
     /// The port of `app`.
     pub app: u16,
     /// The port of `cache`.
@@ -80,6 +82,7 @@ impl Project {
             mode,
             postgres,
             valkey,
+            programs: None,
             app,
             cache,
         };
@@ -108,12 +111,26 @@ impl Project {
     /// A doze command in the project's folder.
     pub fn doze(&self, arguments: &[&str]) -> Command {
         let mut command = self.world.command("doze");
+        let bindir = |engine| match &self.programs {
+            Some(folder) => folder.clone(),
+            None => self.world.bindir(engine),
+        };
         command
             .args(arguments)
             .current_dir(self.world.home().join("shop"))
-            .env("DOZE_POSTGRES_BINDIR", self.world.bindir(&self.postgres))
-            .env("DOZE_VALKEY_BINDIR", self.world.bindir(&self.valkey));
+            .env("DOZE_POSTGRES_BINDIR", bindir(&self.postgres))
+            .env("DOZE_VALKEY_BINDIR", bindir(&self.valkey));
         command
+    }
+
+    /// From now on doze finds the servers of both engines in this folder.
+    pub fn use_programs(&mut self, folder: &Path) {
+        self.programs = Some(folder.to_path_buf());
+    }
+
+    /// A program that comes with the Postgres.
+    pub fn postgres_program(&self, name: &str) -> PathBuf {
+        self.world.bindir(&self.postgres).join(name)
     }
 
     /// Runs a doze command that has to succeed, and returns what it printed.

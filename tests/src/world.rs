@@ -31,6 +31,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use self::account::Account;
@@ -133,28 +134,28 @@ impl World {
                 return None;
             }
         };
-        let environment = world.environment();
-        world.manager = Some(Manager::start(
+        world.start_manager(cgroup);
+        Some(world)
+    }
+
+    fn start_manager(&mut self, cgroup: Cgroup) {
+        self.manager = Some(Manager::start(
             cgroup,
-            world.dir(),
-            &world.account,
-            environment,
+            self.dir(),
+            &self.account,
+            self.environment(),
         ));
-        wait_until("the private systemd --user", BOUND, || {
-            world.manager_state()
-        });
+        wait_until("the private systemd --user", BOUND, || self.manager_state());
         assert!(
-            world
-                .runtime_dir()
+            self.runtime_dir()
                 .join("bus")
                 .try_exists()
                 .is_ok_and(|there| there),
             "the manager has no session bus: is dbus-user-session installed?"
         );
         wait_until("the manager to join its bus", BOUND, || {
-            world.is_on_the_bus()
+            self.is_on_the_bus()
         });
-        Some(world)
     }
 
     /// The world's directory.
@@ -185,6 +186,28 @@ impl World {
     /// Where the world's user keeps its unit files.
     pub fn units(&self) -> PathBuf {
         self.config_home().join("systemd/user")
+    }
+
+    /// Ends the manager by this signal, as if that had come from outside, then whatever it left
+    /// behind, as the init system above it does; and starts another, as the next login does.
+    pub fn restart_manager(&mut self, signal: Signal) {
+        let manager = self.manager.take().expect("a world with a manager");
+        let cgroup = manager.end(signal);
+        let mut left = process::of(self.dir());
+        left.retain(|process| cgroup.is_managed(&process.cgroup));
+        for process in &left {
+            process::signal(process.pid, self.dir(), Signal::KILL);
+        }
+        // To the last trace: who looks for an id takes one that nobody collected for alive.
+        wait_until("the manager's processes to be collected", BOUND, || {
+            left.retain(|process| Path::new(&format!("/proc/{}", process.pid)).is_dir());
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(process::list(&left))
+            }
+        });
+        self.start_manager(cgroup);
     }
 
     /// The process id of the manager.

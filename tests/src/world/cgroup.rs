@@ -58,6 +58,13 @@ impl Cgroup {
         self.dir.join("session/cgroup.procs")
     }
 
+    /// Whether a cgroup of the process table is the manager's or one of its units'.
+    pub(super) fn is_managed(&self, cgroup: &str) -> bool {
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        let below = cgroup.split_once(&*name).map(|(_, below)| below);
+        below.is_some_and(|below| below == "/manager" || below.starts_with("/manager/"))
+    }
+
     /// Removes it; its processes have ended.
     ///
     /// # Errors

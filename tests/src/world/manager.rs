@@ -153,10 +153,15 @@ impl Manager {
     }
 
     /// Asks the manager to stop its units and leave, and makes it leave if it does not.
-    pub(super) fn stop(mut self) -> Cgroup {
+    pub(super) fn stop(self) -> Cgroup {
+        self.end(Signal::TERM)
+    }
+
+    /// Ends the manager by this signal, and makes it leave if that does not.
+    pub(super) fn end(mut self, signal: Signal) -> Cgroup {
         if let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
             // Not collected yet, so the id is still its own, dead or alive.
-            if let Err(error) = kill_process(pid, Signal::TERM) {
+            if let Err(error) = kill_process(pid, signal) {
                 eprintln!("the manager takes no signal: {error}");
             }
         }
