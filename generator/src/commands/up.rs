@@ -245,7 +245,9 @@ fn decide<'a>(
         let damaged = touched.contains(socket.as_str());
         let rebind = bound && (damaged || changed(&socket, &socket));
         let restart = rebind || changed(&service, &plan_name(&plan.instance));
-        let stops_engine = is_active(&service) && restart;
+        // A boot that fails again and again goes by the old plan, too.
+        let running = states.get(&service).is_some_and(UnitState::is_running);
+        let stops_engine = running && restart;
         let wanted = names.is_empty() || names.contains(&plan.instance);
         let stop = [(service, stops_engine), (socket, rebind)];
         Change {

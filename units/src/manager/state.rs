@@ -51,6 +51,11 @@ impl UnitState {
         self.active == "active" || self.active == "reloading"
     }
 
+    /// Whether there may be anything of it: it is up, or on the way there or back.
+    pub fn is_running(&self) -> bool {
+        !matches!(self.active.as_str(), "inactive" | "failed")
+    }
+
     /// Whether it failed.
     pub fn is_failed(&self) -> bool {
         self.active == "failed"
