@@ -169,6 +169,7 @@ fn cell(stage: &mut Stage, victim: Victim, moment: Moment, signal: Signal) {
     println!("{:?}, {}: {name} …", stage.mode, stage.instance);
     let held = reach(stage, victim, moment);
     let before = stage.engine();
+    let mut killed = None;
     let target = match victim {
         Activator => stage.activator(),
         Engine => stage.engine(),
@@ -192,6 +193,7 @@ fn cell(stage: &mut Stage, victim: Victim, moment: Moment, signal: Signal) {
                 )
             });
             stage.signal(&target, signal);
+            killed = Some(target);
         }
     }
     if let Some(gate) = held.gate {
@@ -204,6 +206,15 @@ fn cell(stage: &mut Stage, victim: Victim, moment: Moment, signal: Signal) {
         wait_until("the command to end", BOUND, || match command.try_wait() {
             Ok(Some(_)) => Ok(()),
             other => Err(format!("{other:?}")),
+        });
+    }
+    if let Some(killed) = killed {
+        // Until then it may still answer.
+        wait_until("the victim to end", BOUND, || {
+            match stage.find(|process| process.pid == killed.pid) {
+                None => Ok(()),
+                Some(process) => Err(process.to_string()),
+            }
         });
     }
     if let Some(client) = held.client {
