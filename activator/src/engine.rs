@@ -71,8 +71,11 @@ pub(crate) async fn live(
         Some(Err(error)) => {
             engine.kill().await;
             teller.tell(Message::BootFailed(chain(&error)));
-            // The status socket tells the reason until then.
-            stop.await.ok();
+            // The status socket tells the reason until then. The failure and a request to stop may
+            // have crossed.
+            if stop.await.is_ok() {
+                teller.tell(Message::Event(Event::Stopped));
+            }
         }
         Some(Ok(())) => {
             teller.tell(Message::Event(Event::Ready));

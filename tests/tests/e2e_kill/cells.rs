@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use doze_tests::in_both_modes;
 use doze_tests::project::{Mode, output, succeed};
@@ -18,6 +19,7 @@ use crate::stage::{BOUND, Stage, Waiting, toml};
 in_both_modes!(
     a_postgres_survives_whatever_is_killed,
     a_valkey_survives_whatever_is_killed,
+    a_stop_in_the_moment_of_a_failed_boot_ends,
 );
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +105,38 @@ fn a_valkey_survives_whatever_is_killed(mode: Mode) {
         return;
     };
     matrix(&mut stage, |_, moment| moment != Provisioning);
+}
+
+/// The signal of a stop and the end of the engine can arrive together: systemd sends its signal
+/// to both.
+fn a_stop_in_the_moment_of_a_failed_boot_ends(mode: Mode) {
+    let Some(mut stage) = Stage::new(mode, "cache") else {
+        return;
+    };
+    let mut random = Random::new(5);
+    for _ in 0..pick(8, 200) {
+        let held = reach(&mut stage, Engine, Booting);
+        let activator = stage.found("the activator", || stage.activator());
+        let engine = stage.found("the engine", || stage.engine());
+        stage.signal(&engine, Signal::KILL);
+        let until = Instant::now() + random.within(Duration::from_micros(1500));
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        stage.signal(&activator, Signal::TERM);
+        stage.gates.open(Gate::Boot);
+        wait_until(
+            "the activator to leave",
+            Duration::from_secs(5),
+            || match stage.find(|process| process.pid == activator.pid) {
+                None => Ok(()),
+                Some(process) => Err(process.to_string()),
+            },
+        );
+        drop(held.client.expect("it waits").end());
+    }
+    stage.write();
+    stage.check();
 }
 
 fn matrix(stage: &mut Stage, has: impl Fn(Victim, Moment) -> bool) {
@@ -208,6 +242,8 @@ fn cell(stage: &mut Stage, victim: Victim, moment: Moment, signal: Signal) {
             other => Err(format!("{other:?}")),
         });
     }
+    // A Postgres that is told to terminate waits for its sessions.
+    drop(held.session);
     if let Some(killed) = killed {
         // Until then it may still answer.
         wait_until("the victim to end", BOUND, || {
@@ -221,7 +257,6 @@ fn cell(stage: &mut Stage, victim: Victim, moment: Moment, signal: Signal) {
         // Told anything at all; whoever was served leaves now.
         drop(client.end());
     }
-    drop(held.session);
     if (victim, stage.mode) == (Init, Mode::Foreground) {
         stage.project.wait_for_listener();
         stage.project.wait_asleep();
@@ -318,10 +353,9 @@ fn interrupted_ups(stage: &mut Stage) {
                 process.command.ends_with("/doze up") || process.command.ends_with("doze up")
             })
         });
-        let until = std::time::Instant::now()
-            + random.within(std::time::Duration::from_millis(pick(60, 150)));
+        let until = Instant::now() + random.within(Duration::from_millis(pick(60, 150)));
         wait_until("the moment to kill", BOUND, || {
-            if std::time::Instant::now() >= until {
+            if Instant::now() >= until {
                 Ok(())
             } else {
                 Err(String::new())

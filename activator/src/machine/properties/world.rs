@@ -72,7 +72,9 @@ impl World {
             Event::Spoke | Event::Left => self.aside > 0,
             Event::Closed => self.relayed > 0,
             Event::HoldEnded => self.holds > 0,
-            Event::Ready | Event::BootFailed => self.booting && !self.stopping,
+            Event::Ready => self.booting && !self.stopping,
+            // It may fail in the moment in which it is asked to stop.
+            Event::BootFailed => self.booting,
             Event::EngineExit => self.ready && !self.stopping,
             Event::Stopped => self.stopping,
             Event::Tick => self.armed.is_some(),
@@ -96,7 +98,10 @@ impl World {
             Event::Ready => (self.booting, self.ready) = (false, true),
             Event::BootFailed => (self.booting, self.unreleased) = (false, true),
             Event::EngineExit => self.ready = false,
-            Event::Stopped => (self.booting, self.ready, self.stopping) = (false, false, false),
+            Event::Stopped => {
+                (self.booting, self.ready, self.stopping) = (false, false, false);
+                self.unreleased = false;
+            }
             Event::Tick => self.armed = None,
             Event::Looked | Event::Direct => self.looking = false,
             Event::Term => {}
