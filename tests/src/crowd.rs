@@ -54,7 +54,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    /// Adds what became of others.
+    pub fn add(&mut self, other: Self) {
         self.answered += other.answered;
         self.left += other.left;
         for (what, count) in other.lost {
