@@ -4,21 +4,30 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use doze_contract::Endpoint;
+use rustix::{
+    net::sockopt,
+    pipe::{SpliceFlags, splice},
+};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
     time::{Instant, sleep},
 };
 
 /// How long a connect waits for room in a full backlog of the engine.
 const BACKLOG_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a TCP client may be silent before the kernel asks whether it is still there, how often
+/// it asks again, and how many questions may go unanswered. A client that has vanished without a
+/// word is gone after two minutes.
+const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_mins(1), Duration::from_secs(10), 6);
 
 /// One side of a splice.
 #[derive(Debug)]
@@ -53,6 +62,11 @@ impl Stream {
     /// Takes a socket as accept4(2) returned it, already non-blocking.
     pub(crate) fn accepted(socket: OwnedFd, tcp: bool) -> io::Result<Self> {
         if tcp {
+            let (idle, interval, count) = KEEP_ALIVE;
+            sockopt::set_socket_keepalive(&socket, true)?;
+            sockopt::set_tcp_keepidle(&socket, idle)?;
+            sockopt::set_tcp_keepintvl(&socket, interval)?;
+            sockopt::set_tcp_keepcnt(&socket, count)?;
             Self::tcp(TcpStream::from_std(socket.into())?)
         } else {
             UnixStream::from_std(socket.into()).map(Self::Unix)
@@ -80,6 +94,71 @@ impl Stream {
         stream.set_nodelay(true)?;
         Ok(Self::Tcp(stream))
     }
+
+    /// Moves at most `count` bytes into an empty pipe without a copy; none at the end.
+    pub(crate) fn poll_splice_into(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: &OwnedFd,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(match self {
+                Self::Tcp(stream) => stream.poll_read_ready(cx),
+                Self::Unix(stream) => stream.poll_read_ready(cx),
+            })?;
+            let moved = self.try_io(Interest::READABLE, || nonblocking(self, pipe, count));
+            if !would_block(&moved) {
+                return Poll::Ready(moved);
+            }
+        }
+    }
+
+    /// Moves at most `count` bytes out of a pipe that holds as many, without a copy.
+    pub(crate) fn poll_splice_from(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: &OwnedFd,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(match self {
+                Self::Tcp(stream) => stream.poll_write_ready(cx),
+                Self::Unix(stream) => stream.poll_write_ready(cx),
+            })?;
+            let moved = self.try_io(Interest::WRITABLE, || nonblocking(pipe, self, count));
+            if !would_block(&moved) {
+                return Poll::Ready(moved);
+            }
+        }
+    }
+
+    fn try_io<T>(&self, interest: Interest, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, work),
+            Self::Unix(stream) => stream.try_io(interest, work),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// splice(2), one of whose ends is a pipe. Without `SPLICE_F_MORE`, which would hold back the end
+/// of a message until there is more.
+fn nonblocking(from: impl AsFd, to: impl AsFd, count: usize) -> io::Result<usize> {
+    let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+    Ok(splice(from, None, to, None, count, flags)?)
+}
+
+fn would_block<T>(result: &io::Result<T>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 macro_rules! each {

@@ -199,3 +199,153 @@ async fn a_busy_connection_does_not_starve_another() {
     })
     .await;
 }
+
+/// Sends noise in pieces of random length, and shuts.
+async fn send(mut to: impl AsyncWrite + Unpin, bytes: &[u8], longest: u32) {
+    let mut rest = bytes;
+    let mut seed = 7_u32;
+    while !rest.is_empty() {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let length = usize::try_from((seed >> 4) % longest + 1).unwrap();
+        let (piece, after) = rest.split_at(length.min(rest.len()));
+        to.write_all(piece).await.unwrap();
+        tokio::task::yield_now().await;
+        rest = after;
+    }
+    to.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_in_pieces_of_any_length_arrive_as_they_were_sent() {
+    let mut c = carried().await;
+    let sent = noise(100 * 1024 * 1024);
+    let mut received = Vec::with_capacity(sent.len());
+    let ((), read) = soon(async {
+        tokio::join!(
+            send(&mut c.client, &sent, 300_000),
+            c.engine.read_to_end(&mut received)
+        )
+    })
+    .await;
+    assert_eq!(read.unwrap(), sent.len());
+    assert!(received == sent);
+    assert!(!c.relay.is_finished(), "only one side has ended");
+    soon(c.engine.write_all(b"thanks")).await.unwrap();
+    drop(c.engine);
+    let mut thanks = String::new();
+    soon(c.client.read_to_string(&mut thanks)).await.unwrap();
+    assert_eq!(thanks, "thanks");
+    soon(c.relay).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn small_and_large_messages_take_turns() {
+    let mut c = carried().await;
+    let large = noise(1024 * 1024);
+    for round in 0..20 {
+        let sent = if round % 2 == 0 { b"small" } else { &*large };
+        let mut received = vec![0; sent.len()];
+        let (written, read) = soon(async {
+            tokio::join!(c.client.write_all(sent), c.engine.read_exact(&mut received))
+        })
+        .await;
+        written.unwrap();
+        read.unwrap();
+        assert!(received == sent, "round {round}");
+        soon(c.engine.write_all(b"ok")).await.unwrap();
+        soon(c.client.read_exact(&mut [0; 2])).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_does_not_read_keeps_a_pipe_to_itself_until_it_does() {
+    let mut slow = carried().await;
+    let sent = noise(24 * 1024 * 1024);
+    let mut written = 0;
+    while let Ok(count) = timeout(
+        Duration::from_millis(300),
+        slow.client.write(&sent[written..]),
+    )
+    .await
+    {
+        written += count.unwrap();
+        assert!(written < sent.len(), "the relay keeps whatever it is given");
+    }
+    // What another connection splices meanwhile does not mix with it.
+    let mut quick = carried().await;
+    let other = vec![b'o'; 4 * 1024 * 1024];
+    let mut at_engine = Vec::new();
+    let ((), read) = soon(async {
+        tokio::join!(
+            send(&mut quick.client, &other, 200_000),
+            quick.engine.read_to_end(&mut at_engine)
+        )
+    })
+    .await;
+    read.unwrap();
+    assert!(at_engine == other);
+
+    let mut received = Vec::new();
+    let ((), read) = soon(async {
+        tokio::join!(
+            send(&mut slow.client, &sent[written..], 200_000),
+            slow.engine.read_to_end(&mut received)
+        )
+    })
+    .await;
+    assert_eq!(read.unwrap(), sent.len());
+    assert!(received == sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_which_half_has_ended_and_the_other_is_silent_ends() {
+    let mut c = carried().await;
+    c.client.shutdown().await.unwrap();
+    let begun = Instant::now();
+    let ended = c.relay.await.unwrap().unwrap_err();
+    assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+    assert!(begun.elapsed() >= HALF_CLOSED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_which_half_has_ended_goes_on_as_long_as_something_moves() {
+    let mut c = carried().await;
+    c.client.shutdown().await.unwrap();
+    for _ in 0..5 {
+        sleep(HALF_CLOSED / 4 * 3).await;
+        c.engine.write_all(b"x").await.unwrap();
+        assert_eq!(c.client.read_u8().await.unwrap(), b'x');
+    }
+    drop(c.engine);
+    assert_eq!(c.client.read(&mut [0]).await.unwrap(), 0);
+    c.relay.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_of_which_no_half_has_ended_goes_on() {
+    let mut c = carried().await;
+    sleep(HALF_CLOSED * 100).await;
+    c.client.write_all(b"x").await.unwrap();
+    assert_eq!(c.engine.read_u8().await.unwrap(), b'x');
+}
+
+#[tokio::test]
+async fn an_accepted_tcp_client_is_asked_whether_it_is_still_there() {
+    use rustix::net::sockopt;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    accepted.set_nonblocking(true).unwrap();
+    let stream = Stream::accepted(accepted.into(), true).unwrap();
+    assert!(sockopt::socket_keepalive(&stream).unwrap());
+    assert_eq!(
+        sockopt::tcp_keepidle(&stream).unwrap(),
+        Duration::from_mins(1)
+    );
+    assert_eq!(
+        sockopt::tcp_keepintvl(&stream).unwrap(),
+        Duration::from_secs(10)
+    );
+    assert_eq!(sockopt::tcp_keepcnt(&stream).unwrap(), 6);
+    assert!(sockopt::tcp_nodelay(&stream).unwrap());
+}
