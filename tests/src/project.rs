@@ -26,12 +26,12 @@ const BOUND: Duration = Duration::from_mins(1);
 /// Runs each of these functions as two tests, one in each [`Mode`].
 #[macro_export]
 macro_rules! in_both_modes {
-    ($($test:ident),* $(,)?) => {
+    ($($(#[$about:meta])* $test:ident),* $(,)?) => {
         mod systemd {
-            $(#[test] fn $test() { super::$test($crate::project::Mode::Systemd); })*
+            $($(#[$about])* #[test] fn $test() { super::$test($crate::project::Mode::Systemd); })*
         }
         mod foreground {
-            $(#[test] fn $test() { super::$test($crate::project::Mode::Foreground); })*
+            $($(#[$about])* #[test] fn $test() { super::$test($crate::project::Mode::Foreground); })*
         }
     };
 }

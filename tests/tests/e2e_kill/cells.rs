@@ -20,6 +20,8 @@ in_both_modes!(
     a_postgres_survives_whatever_is_killed,
     a_valkey_survives_whatever_is_killed,
     a_stop_in_the_moment_of_a_failed_boot_ends,
+    #[ignore = "only the group of a killed engine is killed yet"]
+    what_a_killed_engine_leaves_behind_keeps_nobody_waiting,
 );
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +139,26 @@ fn a_stop_in_the_moment_of_a_failed_boot_ends(mode: Mode) {
     }
     stage.write();
     stage.check();
+}
+
+/// A child of the engine that is in no group of ours holds the instance lock, and the cgroup.
+fn what_a_killed_engine_leaves_behind_keeps_nobody_waiting(mode: Mode) {
+    let Some(mut stage) = Stage::new(mode, "cache") else {
+        return;
+    };
+    stage.gates.with_child(&stage.project.world, true);
+    stage.write();
+    stage.gates.with_child(&stage.project.world, false);
+    let child = stage.found("the child", || {
+        stage.find(|process| process.command == "sleep 600")
+    });
+    let engine = stage.engine().expect("it serves");
+    stage.signal(&engine, Signal::KILL);
+    let killed = Instant::now();
+    stage.write();
+    let took = killed.elapsed();
+    stage.signal(&child, Signal::KILL);
+    assert!(took < Duration::from_secs(5), "served after {took:.1?}");
 }
 
 fn matrix(stage: &mut Stage, has: impl Fn(Victim, Moment) -> bool) {

@@ -8,10 +8,12 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::stage::BOUND;
+use crate::stage::{BOUND, Stage};
+use doze_tests::process;
 use doze_tests::project::{Mode, Project, output};
 use doze_tests::size::is_large;
 use doze_tests::wait_until;
+use rustix::process::Signal;
 
 /// What is done to a file.
 #[derive(Debug, Clone, Copy)]
@@ -184,4 +186,39 @@ fn data_that_is_not_whole_is_never_used() {
         }
     });
     assert_eq!(project.cached(&["ping"]), "PONG");
+}
+
+/// After a power loss another process of the user may have the number that the server had: the
+/// lock of the instance tells that no server runs, so its pid file keeps nobody from the data.
+#[test]
+#[ignore = "the pid file of a dead server is not taken away yet"]
+fn a_pid_that_somebody_else_has_now_keeps_nobody_from_the_data() {
+    let Some(mut stage) = Stage::new(Mode::Systemd, "app") else {
+        return;
+    };
+    stage.write();
+    let engine = stage.engine().expect("it serves");
+    let cluster = stage.plan().paths.data.join("pgdata");
+    let pid_file = cluster.as_std_path().join("postmaster.pid");
+    let before = fs::read_to_string(&pid_file).expect("the server runs");
+    // As the power loss does: all at once, and nothing is tidied up.
+    let activator = stage.activator().expect("it serves");
+    stage.signal(&activator, Signal::STOP);
+    stage.signal(&engine, Signal::KILL);
+    stage.signal(&activator, Signal::KILL);
+    let stop = ["systemctl", "--user", "stop", "doze-shop-app.service"];
+    stage.project.world.run(&stop);
+
+    let mut other = stage.project.world.command("sleep");
+    let mut other = other.arg("1000").spawn().expect("sleep starts");
+    let sleeper = stage.found("another process of the user", || {
+        stage.find(|process| process.command == "sleep 1000")
+    });
+    let text = before.replacen(&engine.pid.to_string(), &sleeper.pid.to_string(), 1);
+    stage.project.world.write(&pid_file, &text);
+    let tries = stage.write();
+    stage.check();
+    process::signal(sleeper.pid, stage.project.world.dir(), Signal::KILL);
+    other.wait().expect("our child");
+    assert_eq!(tries, 1);
 }

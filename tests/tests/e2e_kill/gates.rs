@@ -64,6 +64,7 @@ impl Gates {
             // Opening a FIFO waits for the other end without any sleep.
             let script = format!(
                 "#!/bin/sh\n{gate}\n[ -p '{folder}/'\"$gate\" ] && read go <'{folder}/'\"$gate\"\n\
+                 [ -e '{folder}/child' ] && setsid sh -c 'trap \"\" INT TERM; exec sleep 600' &\n\
                  exec '{real}' \"$@\"\n",
                 folder = folder.display(),
                 real = real.display(),
@@ -77,6 +78,17 @@ impl Gates {
     /// The folder, for `DOZE_…_BINDIR`.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Whether a server has a child that leaves its group and heeds no SIGINT, as the startup
+    /// process of a Postgres does.
+    pub(crate) fn with_child(&self, world: &World, has: bool) {
+        let path = self.folder.join("child");
+        if has {
+            world.write(path, "");
+        } else {
+            fs::remove_file(path).expect("it was there");
+        }
     }
 
     /// Closes a gate: whoever comes waits.
