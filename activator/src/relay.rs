@@ -3,8 +3,8 @@
 //! Messages are copied: every relay of the process reads into one scratch buffer and writes it out
 //! at once, so that an idle connection owns no buffer at all and a busy one works in cache. What
 //! comes from TCP in large pieces is spliced through a pipe that is shared in the same way, which
-//! takes half the processor time of a copy. (From a unix socket it takes as much.) Only what a
-//! short write leaves over is kept, and nothing more is read until it is gone: that is the
+//! takes up to half of the processor time off a copy. (From a unix socket it takes as much.) Only
+//! what a short write leaves over is kept, and nothing more is read until it is gone: that is the
 //! back-pressure. Must not know what the bytes mean.
 
 mod pipe;

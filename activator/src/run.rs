@@ -47,7 +47,7 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 
 /// How long a client may take from finding the engine's socket at a path to being in its queue:
 /// the rest of one connect(2), on a busy machine.
-const SETTLE: Duration = Duration::from_millis(50);
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// How long clients may take to receive the last bytes of an engine that is gone.
 const FLUSH: Duration = Duration::from_secs(2);

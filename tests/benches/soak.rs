@@ -135,6 +135,7 @@ fn crowd(plan: &Plan, seed: u64, over: &AtomicBool) -> Tally {
         waves: 12,
         threads: 4,
         idle_timeout: IDLE_TIMEOUT,
+        stop: Duration::from_millis(60),
         seed,
     };
     let mut tally = Tally::default();

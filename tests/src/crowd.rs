@@ -19,10 +19,6 @@ use crate::random::Random;
 /// After so long a client is not waiting but forgotten.
 const UNANSWERED: Duration = Duration::from_secs(30);
 
-/// How long after the idle timeout the latest wave comes: until then the engine and the activator
-/// have stopped, or one of them is about to.
-const STOP: Duration = Duration::from_millis(60);
-
 /// Who comes, and when.
 #[derive(Debug, Clone)]
 pub struct Crowd {
@@ -38,6 +34,9 @@ pub struct Crowd {
     pub threads: usize,
     /// After which the instance sleeps.
     pub idle_timeout: Duration,
+    /// How long after that the latest wave comes: until then the engine and the activator have
+    /// stopped, or one of them is about to.
+    pub stop: Duration,
     /// Of the random numbers.
     pub seed: u64,
 }
@@ -110,7 +109,7 @@ impl Crowd {
         let mut own = Random::new(waves.clone().word() ^ number as u64);
         let mut came = 0;
         for wave in 1..=self.waves {
-            let gap = self.idle_timeout * 3 / 4 + waves.within(self.idle_timeout / 4 + STOP);
+            let gap = self.idle_timeout * 3 / 4 + waves.within(self.idle_timeout / 4 + self.stop);
             barrier.wait();
             pause(gap + own.within(self.idle_timeout / 4));
             // Shares that differ by one at most.

@@ -88,6 +88,9 @@ fn hammer(mode: Mode, instance: &str, on: &str, idle: u64, connections: usize, w
         waves,
         threads: THREADS,
         idle_timeout: Duration::from_millis(idle),
+        // A client that is with the engine itself is noticed when the timeout is over, which then
+        // begins again.
+        stop: Duration::from_millis(if on == "tcp" { 60 } else { 120 + idle }),
         seed: connections as u64,
     };
     let (before, begun) = (project.wakes(instance), Instant::now());
