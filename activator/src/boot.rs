@@ -24,6 +24,7 @@ use crate::{
     lock::{self, LockError},
     log::Log,
     message::{Message, Teller},
+    plan::Source,
     process::{Output, Process},
     provision::{self, ProvisionError},
     ready::{Seen, Watch},
@@ -83,7 +84,7 @@ pub(crate) enum BootError {
 
 /// Boots the engine of `plan`.
 pub(crate) async fn boot(
-    plan: &Plan,
+    plan: &Source,
     engine: &mut Engine,
     log: &Log,
     teller: &Teller,

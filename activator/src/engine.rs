@@ -24,6 +24,7 @@ use crate::{
     log::Log,
     machine::Event,
     message::{Message, Teller},
+    plan::Source,
     process::Process,
     status::StatusSocket,
     stream::Stream,
@@ -55,7 +56,7 @@ pub(crate) struct Engine {
 /// Boots the engine, waits for its end or for `stop`, and stops it. When it returns, nothing of
 /// the engine is left: the status socket is removed and the lock let go.
 pub(crate) async fn live(
-    plan: Arc<Plan>,
+    plan: Arc<Source>,
     log: Log,
     mut stop: oneshot::Receiver<()>,
     teller: Teller,

@@ -1,10 +1,10 @@
 //! Reads the plan, the only thing that tells an activator what to do.
 
-use std::{fs, io};
+use std::{fs, io, ops::Deref};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Plan, plan::FORMAT};
-use serde_json::Value;
+use serde::Deserialize;
 
 /// Why there is no plan. No retry helps.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub(crate) enum PlanError {
         source: io::Error,
     },
     #[error("the plan {path} has format {found}, this activator reads {FORMAT}; run `doze up`")]
-    OtherFormat { path: Utf8PathBuf, found: Value },
+    OtherFormat { path: Utf8PathBuf, found: u32 },
     #[error("the plan {path} is damaged; run `doze up`")]
     Damaged {
         path: Utf8PathBuf,
@@ -25,38 +25,69 @@ pub(crate) enum PlanError {
     },
 }
 
+/// A plan, and what it was read from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    plan: Plan,
+    /// On one line. A driver is sent this, and so nothing here can write a plan.
+    pub(crate) line: String,
+}
+
+impl Source {
+    fn new(plan: Plan, text: &str) -> Self {
+        // Within a text JSON has no line breaks, so these are all between its words.
+        let line = text.replace(['\n', '\r'], " ");
+        Self { plan, line }
+    }
+}
+
+impl Deref for Source {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+#[cfg(test)]
+impl From<Plan> for Source {
+    fn from(plan: Plan) -> Self {
+        let text = serde_json::to_string_pretty(&plan).unwrap();
+        Self::new(plan, &text)
+    }
+}
+
+/// The part of a plan that every format has.
+#[derive(Deserialize)]
+struct Envelope {
+    format: u32,
+}
+
 /// Reads the plan at `path`.
-pub(crate) fn read(path: &Utf8Path) -> Result<Plan, PlanError> {
-    let text = fs::read(path).map_err(|source| PlanError::Unreadable {
+pub(crate) fn read(path: &Utf8Path) -> Result<Source, PlanError> {
+    let text = fs::read_to_string(path).map_err(|source| PlanError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
     parse(path, &text)
 }
 
-fn parse(path: &Utf8Path, text: &[u8]) -> Result<Plan, PlanError> {
-    let source = match serde_json::from_slice::<Plan>(text) {
-        Ok(plan) if plan.format == FORMAT => return Ok(plan),
-        Ok(plan) => {
-            return Err(PlanError::OtherFormat {
-                path: path.to_owned(),
-                found: plan.format.into(),
-            });
-        }
-        Err(source) => source,
+fn parse(path: &Utf8Path, text: &str) -> Result<Source, PlanError> {
+    let other = |found| PlanError::OtherFormat {
+        path: path.to_owned(),
+        found,
     };
     // Another format need not look like ours at all, so its number is looked for by itself.
-    match serde_json::from_slice::<Value>(text) {
-        Ok(plan) if plan.get("format").is_some_and(|format| *format != FORMAT) => {
-            Err(PlanError::OtherFormat {
+    match serde_json::from_str::<Plan>(text) {
+        Ok(plan) if plan.format == FORMAT => Ok(Source::new(plan, text)),
+        Ok(plan) => Err(other(plan.format)),
+        Err(source) => match serde_json::from_str(text) {
+            Ok(Envelope { format }) if format != FORMAT => Err(other(format)),
+            _ => Err(PlanError::Damaged {
                 path: path.to_owned(),
-                found: plan.get("format").cloned().unwrap_or_default(),
-            })
-        }
-        _ => Err(PlanError::Damaged {
-            path: path.to_owned(),
-            source,
-        }),
+                source,
+            }),
+        },
     }
 }
 
@@ -65,7 +96,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        parse(Utf8Path::new("app.json"), text.as_bytes())
+        parse(Utf8Path::new("app.json"), text)
             .unwrap_err()
             .to_string()
     }

@@ -12,11 +12,8 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{
-    Plan,
-    protocol::{PROTOCOL, ProvisionCall},
-};
-use serde_json::Value;
+use doze_contract::protocol::PROTOCOL;
+use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     time::timeout,
@@ -26,6 +23,7 @@ use crate::{
     driver,
     lock::Lock,
     log::Log,
+    plan::Source,
     process::{Output, Process},
 };
 
@@ -61,10 +59,8 @@ pub(crate) enum ProvisionError {
     Question(#[source] serde_json::Error),
     #[error("the driver ended without an answer ({status}); it said: {words}")]
     NoAnswer { status: ExitStatus, words: String },
-    #[error("the driver's answer is not in the driver protocol")]
+    #[error("the driver's answer is not one to this question of the driver protocol")]
     Answer(#[source] serde_json::Error),
-    #[error("the driver's answer is to another question")]
-    OtherAnswer,
     #[error("the driver could not provision: {0}")]
     Refused(String),
 }
@@ -72,7 +68,7 @@ pub(crate) enum ProvisionError {
 /// Sees to it that the data directory is what the plan needs. A driver that still runs
 /// when this is dropped is left in `driver`.
 pub(crate) async fn ensure(
-    plan: &Plan,
+    plan: &Source,
     lock: &Lock,
     driver: &mut Option<Process>,
     log: &Log,
@@ -170,19 +166,14 @@ async fn sync_all(folder: &Utf8Path) -> io::Result<()> {
 
 /// Asks the driver to work on `data`.
 async fn call(
-    plan: &Plan,
+    plan: &Source,
     lock: &Lock,
     data: &Utf8Path,
     fresh: bool,
     driver: &mut Option<Process>,
     log: &Log,
 ) -> Result<(), ProvisionError> {
-    let question = question(&ProvisionCall {
-        plan: plan.clone(),
-        data: data.to_owned(),
-        fresh,
-    })
-    .map_err(ProvisionError::Question)?;
+    let question = question(plan, data, fresh).map_err(ProvisionError::Question)?;
 
     let failed = |source| ProvisionError::Spawn {
         driver: plan.driver.clone(),
@@ -193,7 +184,7 @@ async fn call(
     let mut answer = Vec::new();
     if let Some((mut stdin, stdout)) = process.dialogue().map_err(failed)? {
         // A driver that does not listen says why by how it ends.
-        if stdin.write_all(&question).await.is_ok() {
+        if stdin.write_all(question.as_bytes()).await.is_ok() {
             let mut stdout = BufReader::new(stdout.take(ANSWER));
             // What was read until an error is judged all the same.
             stdout.read_until(b'\n', &mut answer).await.ok();
@@ -215,22 +206,31 @@ async fn call(
 
 /// The line of a request. Like [`understood`] it handles one form of the protocol's message by
 /// itself: what serde makes of all of them is a tenth of this program.
-fn question(call: &ProvisionCall) -> serde_json::Result<Vec<u8>> {
-    let mut line = format!(r#"{{"protocol":{PROTOCOL},"call":{{"provision":"#).into_bytes();
-    serde_json::to_writer(&mut line, call)?;
-    line.extend_from_slice(b"}}\n");
-    Ok(line)
+fn question(plan: &Source, data: &Utf8Path, fresh: bool) -> serde_json::Result<String> {
+    let (plan, data) = (&plan.line, serde_json::to_string(data.as_str())?);
+    let call = format!(r#"{{"plan":{plan},"data":{data},"fresh":{fresh}}}"#);
+    Ok(format!(r#"{{"protocol":{PROTOCOL},"call":{{"provision":{call}}}}}"#) + "\n")
+}
+
+/// A response to `provision`, as far as it matters.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply {
+    Answer(Done),
+    Error(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Done {
+    Provision,
 }
 
 /// Reads the line of a response.
 fn understood(line: &[u8]) -> Result<(), ProvisionError> {
-    let response: Value = serde_json::from_slice(line).map_err(ProvisionError::Answer)?;
-    if let Some(Value::String(reason)) = response.get("error") {
-        return Err(ProvisionError::Refused(reason.clone()));
-    }
-    match response.get("answer") {
-        Some(Value::String(answer)) if answer == "provision" => Ok(()),
-        _ => Err(ProvisionError::OtherAnswer),
+    match serde_json::from_slice(line).map_err(ProvisionError::Answer)? {
+        Reply::Error(reason) => Err(ProvisionError::Refused(reason)),
+        Reply::Answer(Done::Provision) => Ok(()),
     }
 }
 
@@ -243,7 +243,10 @@ fn file(path: &Utf8Path) -> impl FnOnce(io::Error) -> ProvisionError {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use doze_contract::protocol::{Answer, Call, Checked, Request, Response};
+    use doze_contract::{
+        Plan,
+        protocol::{Answer, Call, Checked, ProvisionCall, Request, Response},
+    };
 
     use super::*;
 
@@ -256,15 +259,17 @@ pub(crate) mod tests {
 
     #[test]
     fn the_question_is_what_the_protocol_says() {
+        let plan: Plan = serde_json::from_str(PLAN).unwrap();
+        let line = question(&plan.clone().into(), "/a \"side\"".into(), true).unwrap();
+        assert_eq!(line.lines().count(), 1);
+        assert!(line.ends_with('\n'));
+        let request: Request = serde_json::from_str(&line).unwrap();
+        assert_eq!(request.protocol, PROTOCOL);
         let call = ProvisionCall {
-            plan: serde_json::from_str(PLAN).unwrap(),
-            data: "/aside".into(),
+            plan,
+            data: "/a \"side\"".into(),
             fresh: true,
         };
-        let line = question(&call).unwrap();
-        assert_eq!(line.split(|byte| *byte == b'\n').count(), 2);
-        let request: Request = serde_json::from_slice(&line).unwrap();
-        assert_eq!(request.protocol, PROTOCOL);
         assert_eq!(request.call, Call::Provision(Box::new(call)));
     }
 
@@ -278,10 +283,10 @@ pub(crate) mod tests {
             "the driver could not provision: no space"
         );
         let other = Response::Answer(Answer::Check(Checked {
-            block: Value::Null,
+            block: serde_json::Value::Null,
             problems: Vec::new(),
         }));
-        assert!(matches!(read(&other), Err(ProvisionError::OtherAnswer)));
+        assert!(matches!(read(&other), Err(ProvisionError::Answer(_))));
         assert!(matches!(
             understood(b"hello"),
             Err(ProvisionError::Answer(_))

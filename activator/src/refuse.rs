@@ -14,7 +14,6 @@ use std::{
 
 use camino::Utf8PathBuf;
 use doze_contract::{
-    Plan,
     error::chain,
     protocol::{REFUSAL, REFUSAL_HINT, REFUSAL_MAX, REFUSE},
 };
@@ -23,6 +22,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use crate::{
     driver,
     log::Log,
+    plan::Source,
     process::{Output, Process},
     stream::Stream,
 };
@@ -37,7 +37,7 @@ const BOUND: Duration = Duration::from_secs(10);
 /// What refuses the clients of one instance.
 #[derive(Debug)]
 pub(crate) struct Refuser {
-    plan: Arc<Plan>,
+    plan: Arc<Source>,
     log: Log,
     drivers: Semaphore,
     bound: Duration,
@@ -63,7 +63,7 @@ enum RefuseError {
 }
 
 impl Refuser {
-    pub(crate) fn new(plan: Arc<Plan>, log: Log) -> Self {
+    pub(crate) fn new(plan: Arc<Source>, log: Log) -> Self {
         Self {
             plan,
             log,

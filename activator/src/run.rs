@@ -12,7 +12,6 @@ use std::{
 };
 
 use doze_contract::{
-    Plan,
     error::chain,
     exit::ActivatorExit,
     status::{Phase, Status},
@@ -34,6 +33,7 @@ use crate::{
     message::{Message, Teller},
     notify::{self, StatusText},
     peer::{self, Verdict},
+    plan::Source,
     refuse::Refuser,
     relay::Relay,
     silence::{self, First},
@@ -58,7 +58,7 @@ const NO_DESCRIPTOR: Duration = Duration::from_millis(250);
 /// Runs the instance from its first client to its exit. The error is the runtime's; nothing was
 /// started then.
 pub(crate) async fn run(
-    plan: Plan,
+    plan: Source,
     sockets: Vec<Inherited>,
     log: Log,
     started: Instant,
@@ -98,7 +98,7 @@ enum Happened {
 
 /// The instance as the loop knows it.
 struct Instance {
-    plan: Arc<Plan>,
+    plan: Arc<Source>,
     log: Log,
     /// When this process started, until somebody had to wait for something else than the boot.
     started: Option<Instant>,
@@ -130,7 +130,7 @@ struct Instance {
 
 impl Instance {
     fn new(
-        plan: Plan,
+        plan: Source,
         sockets: Vec<Inherited>,
         log: Log,
         started: Instant,

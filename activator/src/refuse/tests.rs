@@ -14,6 +14,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use doze_contract::Plan;
+
 use super::*;
 use crate::provision::tests::PLAN;
 
@@ -46,7 +48,7 @@ impl World {
             io::Write::write_all(&mut file, text.as_bytes()).unwrap();
         }
         let log = path("log");
-        let mut refuser = Refuser::new(Arc::new(plan), Log::open(&log).unwrap());
+        let mut refuser = Refuser::new(Arc::new(plan.into()), Log::open(&log).unwrap());
         refuser.bound = bound;
         Self {
             folder,

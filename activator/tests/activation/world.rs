@@ -20,7 +20,7 @@ use std::{
 use camino::Utf8PathBuf;
 use command_fds::{CommandFdExt, FdMapping};
 use doze_contract::{
-    Bytes, Endpoint, EngineName, InstanceName, Plan, ProjectName,
+    Bytes, Endpoint, EngineName, InstanceName, Opaque, Plan, ProjectName,
     plan::{
         Body, ConfigFile, Connection, FORMAT, Hello, Member, OpenTo, Paths, Provision, Readiness,
         Signal, Stop,
@@ -301,7 +301,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
     Body {
         provision: Provision {
             fingerprint: String::from("one"),
-            block: serde_json::Value::Null,
+            block: Opaque::new(&()).unwrap(),
         },
         files: vec![ConfigFile {
             path: config.clone(),

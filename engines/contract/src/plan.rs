@@ -8,9 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::{Bytes, Endpoint, EngineName, InstanceName, ProjectName};
+use crate::{Bytes, Endpoint, EngineName, InstanceName, Opaque, ProjectName};
 
 /// The format of plans that this code writes and reads.
 pub const FORMAT: u32 = 1;
@@ -160,7 +159,7 @@ pub struct Provision {
     /// when the data directory is absent or was provisioned for another fingerprint.
     pub fingerprint: String,
     /// The normalised block, for the driver's own use.
-    pub block: Value,
+    pub block: Opaque,
 }
 
 /// A file to write before the engine starts.

@@ -74,7 +74,7 @@ pub enum ProvisionError {
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
     let body = &call.plan.body;
-    let facts = Facts::deserialize(&body.provision.block).map_err(ProvisionError::Facts)?;
+    let facts: Facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
     let server = body.members.first().and_then(|member| member.argv.first());
     let server = Utf8Path::new(server.ok_or(ProvisionError::Foreign)?);
     let config = body

@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use camino::Utf8Path;
 use doze_contract::{
-    Bytes, Endpoint,
+    Bytes, Endpoint, Opaque,
     endpoint::EndpointError,
     plan::{Body, ConfigFile, Connection, Hello, Member, Provision, Readiness, Signal, Stop},
     protocol::PlanCall,
 };
 use doze_driver::url;
-use serde_json::json;
 
 use crate::{
     block::{Block, Save},
@@ -56,7 +55,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     Ok(Body {
         provision: Provision {
             fingerprint: facts.fingerprint(),
-            block: json!(facts),
+            block: Opaque::new(&facts).map_err(PlanError::Block)?,
         },
         files: vec![ConfigFile {
             path: config.clone(),

@@ -61,8 +61,8 @@ pub enum ProvisionError {
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
-    let facts =
-        Facts::deserialize(&call.plan.body.provision.block).map_err(ProvisionError::Facts)?;
+    let block = &call.plan.body.provision.block;
+    let facts: Facts = block.read().map_err(ProvisionError::Facts)?;
     fs::set_permissions(&call.data, Permissions::from_mode(0o700))
         .map_err(|error| ProvisionError::File(call.data.clone(), error))?;
     let (snapshot, log) = (saved(&call.data)?, logged(&call.data)?);
