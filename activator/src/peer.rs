@@ -190,16 +190,31 @@ mod tests {
         assert_eq!(judge(OpenTo::All, &accepted), Verdict::Allowed);
     }
 
+    /// A connection that was reset, and behind it one from the same port, as far as it is not
+    /// taken meanwhile by somebody who runs at the same time.
+    async fn reset_and_again(tries: usize) -> (TcpStream, TcpListener) {
+        let mut last = None;
+        for _ in 0..tries {
+            let (client, listener) = pair().await;
+            let port = client.local_addr().unwrap();
+            set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+            drop(client);
+            let again = tokio::net::TcpSocket::new_v4().unwrap();
+            match again.bind(port) {
+                Ok(()) => {
+                    let to = listener.local_addr().unwrap();
+                    return (again.connect(to).await.unwrap(), listener);
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        panic!("no port could be used again: {last:?}");
+    }
+
     /// Its port may be somebody else's by now.
     #[tokio::test]
     async fn a_connection_that_was_reset_is_refused_whoever_has_its_port() {
-        let (client, listener) = pair().await;
-        let port = client.local_addr().unwrap();
-        set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
-        drop(client);
-        let again = tokio::net::TcpSocket::new_v4().unwrap();
-        again.bind(port).unwrap();
-        let _again = again.connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_again, listener) = reset_and_again(8).await;
         let (reset, next) = (accept(&listener), accept(&listener));
         assert_ne!(judge(OpenTo::User, &reset), Verdict::Allowed);
         assert_eq!(judge(OpenTo::User, &next), Verdict::Allowed);
