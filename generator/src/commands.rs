@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use clap::Parser;
 use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
+use rustix::fs::Mode;
 
 use crate::{
     cli::{Cli, Command},
@@ -60,8 +61,9 @@ pub fn run() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     // What doze and its activators create is for the user alone.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     let context = Context {
+        umask,
         dirs: Dirs::from_environment()?,
         config: cli.config,
     };
@@ -91,6 +93,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// What every command starts from.
 struct Context {
+    /// The user's own, for the commands that doze runs.
+    umask: Mode,
     dirs: Dirs,
     config: Option<Utf8PathBuf>,
 }

@@ -106,6 +106,20 @@ fn run_passes_on_the_status_of_its_command() {
 }
 
 #[test]
+fn run_leaves_its_command_the_umask_that_it_was_called_with() {
+    let Some(project) = Project::new(Mode::Systemd, "1h") else {
+        return;
+    };
+    let said = |words: &str| {
+        let mut command = project.doze(&["run", "--", "sh", "-c", words]);
+        succeed(&mut command)
+    };
+    let ours = project.world.run(&["sh", "-c", "umask"]);
+    assert_ne!(ours, "0077\n");
+    assert_eq!(said("umask"), ours);
+}
+
+#[test]
 fn an_unknown_name_is_answered_with_the_nearest() {
     let Some(project) = Project::new(Mode::Systemd, "1h") else {
         return;

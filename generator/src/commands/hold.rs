@@ -45,7 +45,7 @@ pub(super) fn run(
             .spawn(move || keep(&name, &socket, hold))
             .map_err(failed)?;
     }
-    with_variables(&compiled.plans, command)
+    with_variables(context, &compiled.plans, command)
 }
 
 /// Wakes the instance again whenever it went away, for as long as the process lives.

@@ -17,11 +17,15 @@ use super::{Context, env};
 use crate::failure::Failure;
 
 pub(super) fn run(context: &Context, words: &[String]) -> Result<ExitCode, Failure> {
-    with_variables(&context.compile()?.plans, words)
+    with_variables(context, &context.compile()?.plans, words)
 }
 
 /// Runs a command with the variables of these plans; its exit status is to be passed on.
-pub(super) fn with_variables(plans: &[Plan], words: &[String]) -> Result<ExitCode, Failure> {
+pub(super) fn with_variables(
+    context: &Context,
+    plans: &[Plan],
+    words: &[String],
+) -> Result<ExitCode, Failure> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(Failure::plain("there is no command to run"));
     };
@@ -34,6 +38,7 @@ pub(super) fn with_variables(plans: &[Plan], words: &[String]) -> Result<ExitCod
         .enable_all()
         .build()
         .map_err(Failure::io("start the event loop"))?;
+    rustix::process::umask(context.umask);
     let ended = runtime.block_on(outlive(command));
     match ended.map_err(Failure::io(format!("wait for {program}")))? {
         Ok(status) => Ok(code(status).into()),

@@ -49,6 +49,7 @@ impl Stage {
         let dirs = context.dirs.with_home(path.join("home"));
         let mut stage = Self {
             context: Context {
+                umask: context.umask,
                 dirs,
                 config: Some(file),
             },
