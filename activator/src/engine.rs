@@ -24,6 +24,7 @@ use crate::{
     log::Log,
     machine::Event,
     message::{Message, Teller},
+    orphans,
     plan::Source,
     process::Process,
     status::StatusSocket,
@@ -70,7 +71,7 @@ pub(crate) async fn live(
     };
     match booted {
         Some(Err(error)) => {
-            engine.kill().await;
+            engine.kill(&log).await;
             teller.tell(Message::BootFailed(chain(&error)));
             // The status socket tells the reason until then. The failure and a request to stop may
             // have crossed.
@@ -114,6 +115,10 @@ impl Engine {
             }
         })
         .await;
+        if self.members.iter().all(Process::has_ended) {
+            // They may have the pipe of its output, and the data directory.
+            orphans::end().await;
+        }
         match self.members.get_mut(at) {
             Some(member) => {
                 let status = member.ended().await;
@@ -136,12 +141,26 @@ impl Engine {
             let upstream = (at + 1 == last).then_some(&plan.body.upstream);
             stop(member, rule, upstream, log).await;
         }
+        self.end(log).await;
     }
 
     /// Ends whatever runs at once.
-    async fn kill(&mut self) {
+    async fn kill(&mut self, log: &Log) {
         for process in self.driver.iter_mut().chain(&mut self.members) {
             process.kill_group();
+            process.gone().await;
+        }
+        self.end(log).await;
+    }
+
+    /// Ends what outlived the processes, all of which are gone. Only then their output is over.
+    async fn end(&mut self, log: &Log) {
+        if !orphans::end().await {
+            log.say(format_args!(
+                "something that the engine left behind cannot be killed"
+            ));
+        }
+        for process in self.driver.iter_mut().chain(&mut self.members) {
             process.ended().await;
         }
     }
@@ -158,7 +177,7 @@ async fn stop(process: &mut Process, rule: &Stop, upstream: Option<&Endpoint>, l
         // The connection stays open: an engine may drop what it has not read of a closed one.
         if let Ok(Ok(_connection)) = timeout(HEARING, said(&say.0, upstream)).await {
             let half = begun + rule.within / 2;
-            if timeout_at(half, process.ended()).await.is_ok() {
+            if timeout_at(half, process.gone()).await.is_ok() {
                 return;
             }
             log.say(format_args!(
@@ -173,7 +192,7 @@ async fn stop(process: &mut Process, rule: &Stop, upstream: Option<&Endpoint>, l
         plan::Signal::Quit => Signal::QUIT,
         plan::Signal::Term => Signal::TERM,
     });
-    if timeout_at(begun + rule.within, process.ended())
+    if timeout_at(begun + rule.within, process.gone())
         .await
         .is_err()
     {
@@ -183,7 +202,7 @@ async fn stop(process: &mut Process, rule: &Stop, upstream: Option<&Endpoint>, l
             rule.within
         ));
         process.kill_group();
-        process.ended().await;
+        process.gone().await;
     }
 }
 

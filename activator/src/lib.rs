@@ -18,6 +18,7 @@ mod lock;
 mod log;
 mod message;
 mod notify;
+mod orphans;
 mod peer;
 mod plan;
 mod process;

@@ -8,6 +8,7 @@ use std::{
     io::{self, PipeReader},
     os::{fd::OwnedFd, unix::process::CommandExt},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -25,6 +26,19 @@ use crate::{log::Log, watched::watched};
 /// How long to wait for the rest of the output of a process that has ended, in case something
 /// that it started lives on with the pipe.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
+
+/// The children that are some [`Process`] and were not reaped: a few at most. There is one list
+/// for the whole program, as there is one of its children.
+static OWNED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn owned() -> MutexGuard<'static, Vec<Pid>> {
+    OWNED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a child of this program is some [`Process`], which reaps it.
+pub(crate) fn has_owner(child: Pid) -> bool {
+    owned().contains(&child)
+}
 
 /// A running child, or what became of it.
 #[derive(Debug)]
@@ -66,12 +80,13 @@ impl Process {
         // The command holds our copies of the pipe's other end; with them it would never end.
         drop(command);
         let pid = Pid::from_child(&child);
-        let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        let pidfd = watched(pidfd_open(pid, PidfdFlags::NONBLOCK)?)?;
+        owned().push(pid);
         Ok(Self {
             name: String::from(name),
             pid,
             child,
-            pidfd: watched(pidfd)?,
+            pidfd,
             output: Some(tokio::spawn(pass_on(reader, log.clone()))),
             ended: None,
         })
@@ -117,13 +132,19 @@ impl Process {
             }
             if let Ok(Some(status)) = self.child.try_wait() {
                 self.ended = Some(status);
+                owned().retain(|pid| *pid != self.pid);
             }
         }
     }
 
+    /// Waits until the child has ended.
+    pub(crate) async fn gone(&mut self) -> ExitStatus {
+        poll_fn(|cx| self.poll_ended(cx)).await
+    }
+
     /// Waits until the child has ended and all it printed is in the log.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let status = poll_fn(|cx| self.poll_ended(cx)).await;
+        let status = self.gone().await;
         if let Some(output) = &mut self.output {
             // Either it is over, or something that left the group keeps the pipe: not our matter.
             timeout(LAST_OUTPUT, output).await.ok();

@@ -32,6 +32,7 @@ use crate::{
     machine::{Action, Event, State, Timer, step},
     message::{Message, Teller},
     notify::{self, StatusText},
+    orphans,
     peer::{self, Verdict},
     plan::Source,
     refuse::Refuser,
@@ -63,6 +64,7 @@ pub(crate) async fn run(
     log: Log,
     started: Instant,
 ) -> io::Result<ActivatorExit> {
+    orphans::adopt()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (teller, mut messages) = Teller::new();

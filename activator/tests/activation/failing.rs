@@ -9,7 +9,7 @@ use std::{
 use doze_contract::status::Phase;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{ACTIVATOR, World, ask, put, rest};
+use crate::world::{ACTIVATOR, World, ask, put, rest, until};
 
 #[test]
 fn an_engine_that_cannot_boot_turns_everybody_away_with_the_reason() {
@@ -115,6 +115,36 @@ fn an_engine_that_dies_ends_its_clients_and_the_next_one_wakes_it_again() {
     ask(&client, "PING\r\n", "+PONG\r\n");
     drop(client);
     assert_eq!(activator.exit(), Some(0));
+}
+
+/// The server of the second boot is ended while a driver still refuses the client of the first.
+#[test]
+fn what_left_the_group_of_an_engine_ends_with_it_and_a_refusing_driver_does_not() {
+    let mut world = World::fake(
+        "setsid sh -c 'trap \"\" INT TERM; : >../run/left; exec sleep 1000' &\n\
+         until [ -e ../run/left ]; do :; done; exit 1",
+    );
+    let go = world.folder.path().join("go");
+    world.drive(&format!(
+        "#!/bin/sh\nuntil [ -e '{}' ]; do sleep 0.01; done; printf told >&0\n",
+        go.display()
+    ));
+    let failed = |times| {
+        until("the boots", || {
+            let log = world.log();
+            let seen = log.matches("boot failed").count() == times;
+            seen.then_some(()).ok_or(log)
+        });
+        assert_eq!(world.engines(), Vec::<u32>::new());
+    };
+    let first = world.call();
+    let activator = world.activate();
+    failed(1);
+    let second = world.call();
+    failed(2);
+    put(go, "");
+    assert_eq!((rest(first), rest(second)), ("told".into(), "told".into()));
+    assert_eq!(activator.exit(), Some(1));
 }
 
 #[test]

@@ -20,7 +20,6 @@ in_both_modes!(
     a_postgres_survives_whatever_is_killed,
     a_valkey_survives_whatever_is_killed,
     a_stop_in_the_moment_of_a_failed_boot_ends,
-    #[ignore = "only the group of a killed engine is killed yet"]
     what_a_killed_engine_leaves_behind_keeps_nobody_waiting,
 );
 
