@@ -24,6 +24,7 @@ use crate::{
     lock::{self, LockError},
     log::Log,
     message::{Message, Teller},
+    pid_file,
     plan::Source,
     process::{Output, Process},
     provision::{self, ProvisionError},
@@ -125,6 +126,13 @@ async fn start(
             }
         })?;
 
+    if let (Some(path), Some(program)) = (&member.pid_file, member.argv.first())
+        && pid_file::remove_stale(path, program.as_ref()).map_err(file(path))?
+    {
+        log.say(format_args!(
+            "removed {path}: it was left by a server that is gone"
+        ));
+    }
     let mut words = plan.launcher.iter().chain(&member.argv);
     let program = words.next().ok_or_else(|| BootError::NoCommand(name()))?;
     let mut command = Command::new(program);

@@ -20,6 +20,7 @@ mod message;
 mod notify;
 mod orphans;
 mod peer;
+mod pid_file;
 mod plan;
 mod process;
 mod provision;

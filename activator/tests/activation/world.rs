@@ -316,6 +316,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
                 .map(|(name, value)| (String::from(name), String::from(value)))
                 .into(),
             cwd: data.clone(),
+            pid_file: None,
             ready: Readiness::Hello,
             ready_within: Duration::from_secs(10),
             stop: Stop {

@@ -184,6 +184,11 @@ pub struct Member {
     pub env: BTreeMap<String, String>,
     /// The working directory.
     pub cwd: Utf8PathBuf,
+    /// The file by which the server keeps a second one from its data, for a server whose own
+    /// working directory is the folder of that file. It is removed before the start if the pid in
+    /// its first line is that of another process now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_file: Option<Utf8PathBuf>,
     /// How to see that it is ready.
     pub ready: Readiness,
     /// How long it may take until it is ready.

@@ -85,6 +85,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
 /// ALTER SYSTEM.
 fn server(call: &PlanCall) -> Member {
     let cluster = call.data.join(CLUSTER);
+    let pid_file = cluster.join("postmaster.pid");
     let mut argv = vec![
         call.toolchain.server.to_string(),
         "-D".to_owned(),
@@ -106,9 +107,10 @@ fn server(call: &PlanCall) -> Member {
         argv,
         env: environment(),
         cwd: call.data.clone(),
+        pid_file: Some(pid_file.clone()),
         // The socket listens before recovery is over; this line is written when it is.
         ready: Readiness::FileLine {
-            path: cluster.join("postmaster.pid"),
+            path: pid_file,
             line: 8,
             text: "ready".to_owned(),
         },

@@ -93,6 +93,7 @@ fn server(call: &PlanCall, config: &Utf8Path, block: &Block) -> Member {
         argv: vec![call.toolchain.server.to_string(), config.to_string()],
         env: BTreeMap::new(),
         cwd: call.data.clone(),
+        pid_file: None,
         ready: Readiness::Hello,
         ready_within: READY_WITHIN,
         stop: Stop {

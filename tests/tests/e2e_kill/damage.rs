@@ -191,7 +191,6 @@ fn data_that_is_not_whole_is_never_used() {
 /// After a power loss another process of the user may have the number that the server had: the
 /// lock of the instance tells that no server runs, so its pid file keeps nobody from the data.
 #[test]
-#[ignore = "the pid file of a dead server is not taken away yet"]
 fn a_pid_that_somebody_else_has_now_keeps_nobody_from_the_data() {
     let Some(mut stage) = Stage::new(Mode::Systemd, "app") else {
         return;
