@@ -134,10 +134,7 @@ fn run_plan(path: &Utf8Path, die_with_parent: bool) -> ActivatorExit {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let exit = runtime.block_on(run::run(plan, sockets, log, started));
-        // Not to wait for a disk that is still being synced.
-        runtime.shutdown_background();
-        exit
+        runtime.block_on(run::run(plan, sockets, log, started))
     });
     ran.unwrap_or_else(|error| {
         complain(&format!("cannot start: {error}"));

@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     process::ExitStatus,
+    thread,
     time::Duration,
 };
 
@@ -16,6 +17,7 @@ use doze_contract::protocol::PROTOCOL;
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    sync::oneshot,
     time::timeout,
 };
 
@@ -159,9 +161,9 @@ fn sync_folder(folder: &Utf8Path) -> io::Result<()> {
 /// can take seconds, so it has a thread of its own.
 async fn sync_all(folder: &Utf8Path) -> io::Result<()> {
     let folder = File::open(folder)?;
-    tokio::task::spawn_blocking(move || rustix::fs::syncfs(&folder))
-        .await?
-        .map_err(io::Error::from)
+    let (tell, told) = oneshot::channel();
+    thread::Builder::new().spawn(move || tell.send(rustix::fs::syncfs(&folder)).ok())?;
+    Ok(told.await.map_err(io::Error::other)??)
 }
 
 /// Asks the driver to work on `data`.
