@@ -8,7 +8,10 @@ use std::{
     collections::BTreeSet,
     io,
     process::ExitStatus,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,6 +34,9 @@ use crate::{
 /// leave: a thousand clients must not become a thousand processes.
 const AT_ONCE: usize = 8;
 
+/// How many clients may wait for that before there is no point in being polite to strangers.
+const CROWD: usize = 16;
+
 /// How long a driver may take for one client.
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -40,6 +46,8 @@ pub(crate) struct Refuser {
     plan: Arc<Source>,
     log: Log,
     drivers: Semaphore,
+    /// Clients that are being refused or wait for it.
+    clients: AtomicUsize,
     bound: Duration,
     /// What went wrong before, and is in the log.
     told: Mutex<BTreeSet<String>>,
@@ -68,16 +76,37 @@ impl Refuser {
             plan,
             log,
             drivers: Semaphore::new(AT_ONCE),
+            clients: AtomicUsize::new(0),
             bound: BOUND,
             told: Mutex::default(),
         }
+    }
+
+    /// Whether so many clients are being refused that a stranger among them could keep others
+    /// waiting.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.clients.load(Ordering::Relaxed) >= CROWD
     }
 
     /// Tells `client` the reason and ends its connection. What goes wrong is in the log, once
     /// for each cause, and costs the client the reason.
     ///
     /// To be awaited to its end: a driver outlives the future that is dropped.
-    pub(crate) async fn refuse(&self, client: Stream, reason: &str) {
+    pub(crate) fn refuse(
+        self: &Arc<Self>,
+        client: Stream,
+        reason: String,
+    ) -> impl Future<Output = ()> + use<> {
+        // From now on, and not from when the future is polled first.
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        let refuser = Arc::clone(self);
+        async move {
+            refuser.tell(client, &reason).await;
+            refuser.clients.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn tell(&self, client: Stream, reason: &str) {
         // The semaphore is never closed.
         let _driver = self.drivers.acquire().await.ok();
         if let Err(error) = self.call(client, reason).await {

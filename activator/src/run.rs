@@ -274,7 +274,19 @@ impl Instance {
         if first == First::End {
             return self.set_aside(ready(None));
         }
-        if let Some(reason) = self.objection(&client) {
+        if let Verdict::Refused { reason } = peer::judge(self.plan.open_to, &client) {
+            // Strangers must not take the places of those who may come in.
+            return if self.refuser.is_crowded() {
+                self.set_aside(ready(None));
+            } else {
+                self.set_aside(self.refusal(client, reason));
+            };
+        }
+        if self.state.people().clients >= self.room {
+            let reason = format!(
+                "{} clients are connected, and there are no descriptors for more",
+                self.room
+            );
             return self.set_aside(self.refusal(client, reason));
         }
         let has_to_speak = self.plan.body.clients_speak_first && !self.state.has_engine();
@@ -283,19 +295,6 @@ impl Instance {
         }
         self.queue.push(client);
         self.on(Event::Client);
-    }
-
-    /// Why a client cannot be served, whatever the engine does.
-    fn objection(&self, client: &Stream) -> Option<String> {
-        if let Verdict::Refused { reason } = peer::judge(self.plan.open_to, client) {
-            return Some(reason);
-        }
-        (self.state.people().clients >= self.room).then(|| {
-            format!(
-                "{} clients are connected, and there are no descriptors for more",
-                self.room
-            )
-        })
     }
 
     /// Takes care of a connection that wants nothing of the engine, until it ends or gives back a
@@ -436,9 +435,9 @@ impl Instance {
         client: Stream,
         reason: String,
     ) -> impl Future<Output = Option<Stream>> + use<> {
-        let refuser = self.refuser.clone();
+        let refused = self.refuser.refuse(client, reason);
         async move {
-            refuser.refuse(client, &reason).await;
+            refused.await;
             None
         }
     }

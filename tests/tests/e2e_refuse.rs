@@ -5,10 +5,11 @@
 )]
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use doze_contract::Endpoint;
@@ -23,6 +24,7 @@ in_both_modes!(
     a_toolchain_that_is_back_serves_without_any_command,
     a_client_of_another_user_is_refused_and_boots_nothing,
     a_client_of_another_user_keeps_nothing_awake,
+    a_crowd_of_strangers_keeps_nobody_waiting,
     an_instance_that_is_open_to_all_serves_another_user,
 );
 
@@ -170,6 +172,40 @@ fn a_client_of_another_user_keeps_nothing_awake(mode: Mode) {
     });
     project.wait_asleep();
     assert_eq!(project.wakes("cache"), 1);
+}
+
+fn a_crowd_of_strangers_keeps_nobody_waiting(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "100ms") else {
+        return;
+    };
+    project.up();
+    // Each says nothing, and so takes a driver for seconds; few of them get one.
+    let script = format!(
+        "for one in {{1..600}}; do exec {{one}}<>/dev/tcp/127.0.0.1/{} && all+=($one); done; \
+         echo there; for one in ${{all[@]}}; do cat <&$one >/dev/null 2>&1; done; echo gone",
+        project.cache
+    );
+    let mut crowd = strange("bash")
+        .args(["-c", &script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("bash runs");
+    let mut said = BufReader::new(crowd.stdout.take().expect("a pipe")).lines();
+    let mut line = || said.next().expect("it goes on").expect("text");
+    assert_eq!(line(), "there");
+    assert_eq!(project.cached(&["ping"]), "PONG");
+    // With a driver for each of them this would take minutes.
+    let waited = thread::spawn(move || crowd.wait());
+    wait_until("the crowd to be gone", 2 * BOUND, || {
+        if waited.is_finished() {
+            Ok(())
+        } else {
+            Err(String::new())
+        }
+    });
+    let status = waited.join().expect("it only waits").expect("our child");
+    assert!(status.success(), "{status}");
+    assert_eq!(line(), "gone");
 }
 
 fn an_instance_that_is_open_to_all_serves_another_user(mode: Mode) {

@@ -59,8 +59,7 @@ impl World {
 
     /// Refuses `client` meanwhile.
     fn refuse(&self, client: Stream, reason: &str) -> JoinHandle<()> {
-        let (refuser, reason) = (Arc::clone(&self.refuser), String::from(reason));
-        tokio::spawn(async move { refuser.refuse(client, &reason).await })
+        tokio::spawn(self.refuser.refuse(client, String::from(reason)))
     }
 
     /// The lines of the log about refusals.
