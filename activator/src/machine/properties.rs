@@ -1,5 +1,6 @@
 //! What must hold whatever happens, in whatever order.
 
+mod day;
 mod mutants;
 mod world;
 
