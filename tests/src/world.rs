@@ -273,6 +273,26 @@ impl World {
         command
     }
 
+    /// Gives a folder a disk of its own, of so many bytes, in memory; for whatever runs by
+    /// [`World::command`], and gone with the manager.
+    ///
+    /// # Panics
+    /// Without a manager, or if the disk cannot be mounted.
+    pub fn small_disk(&self, folder: &Path, bytes: u64) {
+        self.make_dir(folder);
+        let manager = self.manager.as_ref().expect("a world with a manager");
+        let mut words = manager.entrance().into_iter();
+        let Account { uid, gid, .. } = self.account;
+        let options = format!("size={bytes},mode=0700,uid={uid},gid={gid}");
+        let mounted = Command::new(words.next().unwrap_or_default())
+            .args(words)
+            .args(["/bin/mount", "-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(folder)
+            .status()
+            .expect("mount starts");
+        assert!(mounted.success(), "{}: {mounted}", folder.display());
+    }
+
     /// Runs a program with its arguments to the end, and returns what it printed.
     ///
     /// # Panics

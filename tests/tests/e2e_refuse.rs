@@ -22,6 +22,7 @@ in_both_modes!(
     psql_shows_why_a_postgres_cannot_boot,
     the_cli_shows_why_a_valkey_cannot_boot,
     a_toolchain_that_is_back_serves_without_any_command,
+    a_full_disk_is_the_reason_until_there_is_room,
     a_client_of_another_user_is_refused_and_boots_nothing,
     a_client_of_another_user_keeps_nothing_awake,
     a_crowd_of_strangers_keeps_nobody_waiting,
@@ -119,6 +120,31 @@ fn a_toolchain_that_is_back_serves_without_any_command(mode: Mode) {
         fs::rename(&away, &tools).expect("our folder");
         assert_eq!(succeed(&mut psql(&project, way)), "1\n", "{way}");
         project.wait_asleep();
+    }
+}
+
+fn a_full_disk_is_the_reason_until_there_is_room(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "100ms") else {
+        return;
+    };
+    let home = project.world.data_home().join("doze");
+    project.world.small_disk(&home, 160 << 20);
+    project.up();
+    project.sql("create table t (n int); insert into t values (42)");
+    for _ in 0..2 {
+        project.wait_asleep();
+        let mut fill = project.world.command("/bin/dd");
+        fill.args(["if=/dev/zero", "bs=4096", "of=fill"]);
+        assert!(!output(fill.current_dir(&home)).status.success(), "no end");
+        // The second comes when the first try has failed.
+        for _ in 0..2 {
+            let said = refused(&mut project.psql("select n from t"));
+            assert!(said.contains("No space left on device"), "{said}");
+            assert!(said.contains("`doze logs app` shows more"), "{said}");
+        }
+        let mut make_room = project.world.command("/bin/rm");
+        succeed(make_room.arg("fill").current_dir(&home));
+        assert_eq!(project.sql("select n from t"), "42");
     }
 }
 

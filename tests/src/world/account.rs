@@ -20,8 +20,8 @@ pub const NAME: &str = "dozetest";
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) name: String,
-    uid: u32,
-    gid: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 impl Account {
