@@ -32,6 +32,10 @@ const SCRATCH: usize = 64 * 1024;
 /// A read of so much from TCP is followed by a splice, and a smaller splice by a copy.
 const LARGE: usize = 32 * 1024;
 
+/// So little is written only when every other connection had its turn to read. Whoever gets it is
+/// then woken once for the messages of many connections, and not for each.
+const SMALL: usize = 128;
+
 /// Reads of one direction before other connections get their turn.
 const TURN: usize = 8;
 
@@ -183,6 +187,11 @@ impl Direction {
         let mut rest = buffer.filled();
         self.next = Next::after_read(from, rest.len());
         self.moved = true;
+        if (1..=SMALL).contains(&rest.len()) {
+            self.left = Left::Copied(rest.into(), 0);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while !rest.is_empty() {
             match Pin::new(&mut *to).poll_write(cx, rest) {
                 Poll::Ready(written) => rest = after(rest, written?)?,

@@ -93,6 +93,16 @@ fn version(text: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// systemd-socket-proxyd(8), which others put in front of an engine; where Debian and others have
+/// it.
+pub fn socket_proxyd() -> Option<&'static str> {
+    let places = [
+        "/lib/systemd/systemd-socket-proxyd",
+        "/usr/lib/systemd/systemd-socket-proxyd",
+    ];
+    places.into_iter().find(|place| Path::new(place).is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

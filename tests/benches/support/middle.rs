@@ -21,10 +21,6 @@ use crate::load::BIG;
 const BOUND: Duration = Duration::from_mins(1);
 
 /// Debian's place for it, and the one of other distributions.
-const PROXYD: [&str; 2] = [
-    "/lib/systemd/systemd-socket-proxyd",
-    "/usr/lib/systemd/systemd-socket-proxyd",
-];
 const HAPROXY: &str = "/usr/sbin/haproxy";
 
 /// Where the engines listen on TCP: the port of a Postgres is fixed, and somebody else may have it
@@ -161,8 +157,7 @@ struct Relay {
 /// large replies take 40 ms each. It closes the 257th connection unless told otherwise, and takes six
 /// descriptors for each, of which a service may have 1024.
 fn proxyd(project: &Project, upstreams: &[String; 2]) -> Option<Relay> {
-    let program = PROXYD.into_iter().find(|path| Path::new(path).is_file());
-    let Some(program) = program else {
+    let Some(program) = engines::socket_proxyd() else {
         println!("systemd-socket-proxyd is not on this machine and left out");
         return None;
     };

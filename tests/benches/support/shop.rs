@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use doze_contract::Plan;
+use doze_contract::{Endpoint, Plan};
 use doze_tests::engines::{self, Engine};
 use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project};
 use doze_tests::{needed, wait_until};
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::recipe::Recipe;
 
 /// How long the slowest step may take: the first wake, which provisions.
 const BOUND: Duration = Duration::from_mins(1);
@@ -63,6 +65,8 @@ pub(crate) struct Subject {
     pub(crate) unhardened: Instance,
     /// The plan for a copy of the data.
     bare: PathBuf,
+    /// The same copy behind the units that one writes by hand.
+    recipe: Option<Recipe>,
 }
 
 /// An instance of the project.
@@ -134,7 +138,7 @@ impl Shop {
         let instances = engines.iter().flat_map(Subject::instances);
         let mut units = vec!["echo.socket".to_owned(), "echo.service".to_owned()];
         units.extend(instances.flat_map(|of| [of.unit("socket"), of.unit("service")]));
-        let shop = Self {
+        let mut shop = Self {
             project,
             echo_port,
             helper,
@@ -142,7 +146,26 @@ impl Shop {
             engines,
         };
         shop.provision();
+        shop.write_recipes();
         Some(shop)
+    }
+
+    /// Writes the recipes, which need the copies, and starts their sockets.
+    fn write_recipes(&mut self) {
+        for subject in &self.engines {
+            // Its folder and configuration are there from now on.
+            self.bare(subject);
+        }
+        let world = &self.project.world;
+        for subject in &mut self.engines {
+            let plan = read(&subject.bare);
+            subject.recipe = Recipe::new(&self.project, &plan, &ready(subject, &plan));
+        }
+        world.run(&["systemctl", "--user", "daemon-reload"]);
+        for recipe in self.engines.iter().filter_map(|of| of.recipe.as_ref()) {
+            world.run(&["systemctl", "--user", "start", &recipe.unit("socket")]);
+            self.units.extend(recipe.units());
+        }
     }
 
     /// Waits until every service is dead and every socket is the init system's again.
@@ -184,6 +207,15 @@ impl Shop {
         let plan = subject.bare.display().to_string();
         let said = self.project.world.run(&[&helper, "--bare", &plan]);
         Duration::from_nanos(said.trim_end().parse().expect("nanoseconds"))
+    }
+
+    /// From a connect to the hand-written socket of a sleeping engine to the end of the first
+    /// reply, if this machine has what the recipe takes.
+    pub(crate) fn recipe(&self, subject: &Subject) -> Option<Activation> {
+        let recipe = subject.recipe.as_ref()?;
+        let plan = &subject.hardened.plan;
+        let client = || greet(recipe.port, plan);
+        Some(self.activation(&recipe.unit("service"), client))
     }
 
     /// From a connect to a sleeping instance to the end of the first reply, and how much of it
@@ -259,6 +291,7 @@ impl Subject {
                 .join("bare")
                 .join(name)
                 .join("plan.json"),
+            recipe: None,
         }
     }
 
@@ -281,10 +314,7 @@ impl Instance {
 
     /// Connects, and has the first exchange with the engine.
     fn greet(&self) {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it accepts");
-        stream.set_read_timeout(Some(BOUND)).expect("a socket");
-        let ready = Exchange::of(&self.plan).with(stream).expect("it answers");
-        assert!(ready, "{} is joined to a client too early", self.name);
+        greet(self.port, &self.plan);
     }
 
     /// How long the last boot took, as the activator's log tells.
@@ -294,6 +324,33 @@ impl Instance {
         let told = told.and_then(|rest| rest.split_once("ms\n"));
         let milliseconds = told.and_then(|(number, _)| number.parse::<f64>().ok());
         Duration::from_secs_f64(milliseconds.expect("the log tells it") / 1000.0)
+    }
+}
+
+/// Connects, and has the first exchange with the engine.
+fn greet(port: u16, plan: &Plan) {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
+    stream.set_read_timeout(Some(BOUND)).expect("a socket");
+    let ready = Exchange::of(plan).with(stream).expect("it answers");
+    assert!(ready, "{} is joined to a client too early", plan.instance);
+}
+
+/// The shell command that succeeds once an engine answers, as its own manual has it.
+fn ready(subject: &Subject, plan: &Plan) -> String {
+    let Endpoint::Unix(upstream) = &plan.body.upstream else {
+        panic!("{} listens on TCP", plan.engine)
+    };
+    let (folder, name) = (upstream.parent(), upstream.file_name());
+    let (folder, name) = (folder.expect("a folder"), name.expect("a name"));
+    match name.rsplit_once("PGSQL.") {
+        Some((_, port)) => {
+            let program = subject.engine.bindir.join("pg_isready");
+            format!("{} -q -h {folder} -p {port}", program.display())
+        }
+        None => format!(
+            "{} -s {upstream} ping | grep -q PONG",
+            subject.engine.client.display()
+        ),
     }
 }
 
