@@ -1,0 +1,8 @@
+//! The way of an engine or a driver from its publisher to this machine: the signed index of a
+//! registry, what `doze.lock` pins of it, the download, and the store of what was unpacked.
+//!
+//! Must not know any engine, nor what a project is.
+
+pub mod artefact;
+
+pub use artefact::{Artefact, Digest, Kind, Package, Triple};
