@@ -102,16 +102,7 @@ impl Stream {
         pipe: &OwnedFd,
         count: usize,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(match self {
-                Self::Tcp(stream) => stream.poll_read_ready(cx),
-                Self::Unix(stream) => stream.poll_read_ready(cx),
-            })?;
-            let moved = self.try_io(Interest::READABLE, || nonblocking(self, pipe, count));
-            if !would_block(&moved) {
-                return Poll::Ready(moved);
-            }
-        }
+        self.poll_io(cx, Interest::READABLE, || nonblocking(self, pipe, count))
     }
 
     /// Moves at most `count` bytes out of a pipe that holds as many, without a copy.
@@ -121,22 +112,29 @@ impl Stream {
         pipe: &OwnedFd,
         count: usize,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(match self {
-                Self::Tcp(stream) => stream.poll_write_ready(cx),
-                Self::Unix(stream) => stream.poll_write_ready(cx),
-            })?;
-            let moved = self.try_io(Interest::WRITABLE, || nonblocking(pipe, self, count));
-            if !would_block(&moved) {
-                return Poll::Ready(moved);
-            }
-        }
+        self.poll_io(cx, Interest::WRITABLE, || nonblocking(pipe, self, count))
     }
 
-    fn try_io<T>(&self, interest: Interest, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        match self {
-            Self::Tcp(stream) => stream.try_io(interest, work),
-            Self::Unix(stream) => stream.try_io(interest, work),
+    fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        work: impl Fn() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(match (self, interest) {
+                (Self::Tcp(stream), Interest::READABLE) => stream.poll_read_ready(cx),
+                (Self::Tcp(stream), _) => stream.poll_write_ready(cx),
+                (Self::Unix(stream), Interest::READABLE) => stream.poll_read_ready(cx),
+                (Self::Unix(stream), _) => stream.poll_write_ready(cx),
+            })?;
+            let done = match self {
+                Self::Tcp(stream) => stream.try_io(interest, &work),
+                Self::Unix(stream) => stream.try_io(interest, &work),
+            };
+            if !would_block(&done) {
+                return Poll::Ready(done);
+            }
         }
     }
 }

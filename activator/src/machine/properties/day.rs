@@ -210,7 +210,9 @@ impl Day {
                 Some(Timer::CoolDown) => SECOND,
                 Some(Timer::Flush) | None => 2 * SECOND,
             },
-            _ => self.up_to(HOUR),
+            Event::Closed | Event::HoldEnded | Event::Left | Event::Spoke => self.up_to(HOUR),
+            // Nothing of the activator's own making.
+            Event::Start | Event::Client | Event::Aside | Event::HoldBegan | Event::Term => 0,
         }
     }
 
