@@ -63,7 +63,7 @@ pub(crate) enum ProvisionError {
     NoAnswer { status: ExitStatus, words: String },
     #[error("the driver's answer is not one to this question of the driver protocol")]
     Answer(#[source] serde_json::Error),
-    #[error("the driver could not provision: {0}")]
+    #[error("{0}")]
     Refused(String),
 }
 
@@ -280,10 +280,7 @@ pub(crate) mod tests {
         let read = |response: &Response| understood(&serde_json::to_vec(response).unwrap());
         read(&Response::Answer(Answer::Provision)).unwrap();
         let error = read(&Response::Error(String::from("no space"))).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the driver could not provision: no space"
-        );
+        assert_eq!(error.to_string(), "no space");
         let other = Response::Answer(Answer::Check(Checked {
             block: serde_json::Value::Null,
             problems: Vec::new(),

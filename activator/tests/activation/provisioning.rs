@@ -96,10 +96,7 @@ fn a_driver_that_cannot_says_why_and_leaves_nothing_that_is_used() {
     let mut world = world();
     world.drive("#!/bin/sh\nread request\necho '{\"error\":\"the disk is full\"}'\n");
     let line = fails(&world);
-    assert_eq!(
-        line,
-        "failed: cannot provision: the driver could not provision: the disk is full\n"
-    );
+    assert_eq!(line, "failed: cannot provision: the disk is full\n");
     assert!(!world.plan.paths.data.try_exists().unwrap());
 
     world.drive("#!/bin/sh\necho out of luck >&2\nexit 3\n");

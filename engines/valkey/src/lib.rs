@@ -35,7 +35,7 @@ pub enum Error {
     #[error("cannot plan the instance")]
     Plan(#[from] PlanError),
     /// There is no data directory.
-    #[error("cannot provision the data directory")]
+    #[error(transparent)]
     Provision(#[from] ProvisionError),
 }
 
