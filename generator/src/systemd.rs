@@ -101,15 +101,25 @@ impl Systemd {
 
     /// Stops units that are loaded, and waits until they are.
     pub(crate) fn stop(&self, units: &[String]) -> Result<(), SystemdError> {
+        let results = self.stopped(units)?;
+        first(failures("stop", results))
+    }
+
+    /// Ends what services run now, while their sockets go on listening. A client who has a service
+    /// started again takes the place of the job that waits for its end, which canceled says; the
+    /// process is gone by then.
+    pub(crate) fn end(&self, services: &[String]) -> Result<(), SystemdError> {
+        let mut results = self.stopped(services)?;
+        results.retain(|(_, result)| *result != JobResult::Canceled);
+        first(failures("stop", results))
+    }
+
+    fn stopped(&self, units: &[String]) -> Result<Vec<(String, JobResult)>, SystemdError> {
         if units.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
-        let results = self.runtime.block_on(self.manager.stop(&names))?;
-        failures("stop", results)
-            .into_iter()
-            .next()
-            .map_or(Ok(()), Err)
+        Ok(self.runtime.block_on(self.manager.stop(&names))?)
     }
 
     /// Stops the whole project. The slice is the barrier: it is down when all of its members are.
@@ -134,6 +144,10 @@ fn failures(verb: &'static str, results: Vec<(String, JobResult)>) -> Vec<System
             result: result.to_string(),
         })
         .collect()
+}
+
+fn first(failures: Vec<SystemdError>) -> Result<(), SystemdError> {
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// Makes the target start with the user's manager, as `systemctl enable` would, but without one

@@ -9,7 +9,12 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use doze_tests::crowd::{Crowd, Tally};
+use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project, output, succeed};
 
 /// A project under systemd that is up and stays awake once it is.
@@ -104,7 +109,49 @@ fn a_changed_key_restarts_what_it_concerns() {
     assert_eq!(project.run(&["up"]), "");
 }
 
-/// Must hold 3, third part.
+#[test]
+fn an_edit_under_clients_is_what_the_next_one_meets() {
+    let Some(project) = Project::new(Mode::Systemd, "10ms") else {
+        return;
+    };
+    project.run(&["up"]);
+    let plan = project.plan("cache");
+    let crowd = Crowd {
+        endpoints: plan.endpoints.clone(),
+        exchange: Exchange::of(&plan),
+        connections: 40,
+        waves: 8,
+        threads: 4,
+        idle_timeout: Duration::from_millis(10),
+        stop: Duration::from_millis(40),
+        seed: 3,
+    };
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let crowd = scope.spawn(|| {
+            let mut tally = Tally::default();
+            while !over.load(Ordering::Relaxed) {
+                tally.add(crowd.come());
+            }
+            tally
+        });
+        for megabytes in 100..120 {
+            let memory = format!("maxmemory = \"{megabytes}mb\"\n");
+            project.declare(&(project.toml("10ms") + &memory));
+            project.run(&["up"]);
+            let told = project.cached(&["config", "get", "maxmemory"]);
+            let bytes = (megabytes << 20).to_string();
+            assert_eq!(told.lines().last(), Some(bytes.as_str()));
+        }
+        over.store(true, Ordering::Relaxed);
+        let tally = crowd.join().expect("a crowd does not panic");
+        println!("{tally}");
+        // `doze up` ends the engine under its clients, and nobody else is turned away.
+        let cut = |what: &String| what.starts_with("hear: ") || what.starts_with("ask: ");
+        assert!(tally.lost.keys().all(cut), "{tally}");
+    });
+}
+
 #[test]
 fn a_removed_instance_loses_its_socket_and_keeps_its_data() {
     let Some(project) = project() else { return };

@@ -148,8 +148,8 @@ fn under_systemd(
     // A unit has to be stopped while its file, its plan, and what they say are still there.
     let gone: Vec<String> = removed_units(&steps).map(ToOwned::to_owned).collect();
     let loaded = gone.iter().filter(|unit| states.contains_key(*unit));
-    let changed = changes.iter().flat_map(|change| &change.stop);
-    let stop: Vec<_> = loaded.chain(changed).cloned().collect();
+    let rebound = changes.iter().flat_map(|change| &change.stop);
+    let stop: Vec<_> = loaded.chain(rebound).cloned().collect();
     systemd.stop(&stop)?;
     for step in &steps {
         write(compiled, &roots, step)?;
@@ -158,6 +158,13 @@ fn under_systemd(
     if units_changed || !states.contains_key(&prefix.target()) {
         systemd.reload()?;
     }
+    // Whoever connects to a socket that goes on listening from now on meets the new plan. Who came
+    // a moment ago may have woken the old one.
+    let states = systemd.states(project)?;
+    let running = |unit: &&String| states.get(*unit).is_some_and(UnitState::is_running);
+    let outdated = changes.iter().filter_map(|change| change.outdated.as_ref());
+    let outdated: Vec<String> = outdated.filter(running).cloned().collect();
+    systemd.end(&outdated)?;
 
     let started = || {
         changes
@@ -192,7 +199,10 @@ fn under_systemd(
             "{unit} is no longer declared and is gone; its data stays"
         ));
     }
-    let stopped = changes.iter().filter(|change| change.stops_engine);
+    let ended = |unit: &String| outdated.contains(unit);
+    let stopped = changes
+        .iter()
+        .filter(|change| change.stops_engine || change.outdated.as_ref().is_some_and(ended));
     lines.extend(stopped.map(|c| format!("{}: stopped for its new settings", c.plan.instance)));
     lines.extend(started().map(|plan| line(plan, "systemd listens")));
     print_lines(&lines).map_err(Failure::io("print"))?;
@@ -210,10 +220,12 @@ fn under_systemd(
 #[derive(Debug)]
 struct Change<'a> {
     plan: &'a Plan,
-    /// Units to stop.
+    /// Units to stop before their files are replaced.
     stop: Vec<String>,
     /// An awake engine is among them.
     stops_engine: bool,
+    /// The service behind a socket that goes on listening, which goes by old files if it runs.
+    outdated: Option<String>,
     /// The socket has to be started.
     start: bool,
     /// The socket is bound now, to the addresses of the plan that is installed.
@@ -247,9 +259,11 @@ fn decide<'a>(
         let restart = rebind || changed(&service, &plan_name(&plan.instance));
         // A boot that fails again and again goes by the old plan, too.
         let running = states.get(&service).is_some_and(UnitState::is_running);
-        let stops_engine = running && restart;
+        let stops_engine = running && rebind;
         let wanted = names.is_empty() || names.contains(&plan.instance);
-        let stop = [(service, stops_engine), (socket, rebind)];
+        let outdated = (restart && !rebind).then(|| service.clone());
+        // Once the socket is gone, no client can have the service started again.
+        let stop = [(socket, rebind), (service, stops_engine)];
         Change {
             plan,
             stop: stop
@@ -257,6 +271,7 @@ fn decide<'a>(
                 .filter_map(|(unit, stop)| stop.then_some(unit))
                 .collect(),
             stops_engine,
+            outdated,
             start: rebind || (wanted && !bound),
             bound,
         }
