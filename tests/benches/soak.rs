@@ -181,7 +181,7 @@ fn disturb(project: &Project, random: &mut Random, done: &mut Done) {
 
 /// What there is of a project that sleeps.
 struct Rest {
-    /// Files that are not an engine's own.
+    /// Files that are neither an engine's own nor the init system's.
     files: BTreeSet<String>,
     /// Their bytes without the logs.
     bytes: u64,
@@ -202,6 +202,9 @@ impl Rest {
         for folder in [world.home(), world.runtime_dir(), world.dir().join("tmp")] {
             walk(&folder, &mut files);
         }
+        // It keeps a link for each unit that it has loaded, a failed one among them.
+        let init = world.runtime_dir().join("systemd").display().to_string();
+        files.retain(|name, _| !name.starts_with(&init));
         let held = fs::read_to_string("/proc/locks").unwrap_or_default();
         let is_ours = |line: &&str| {
             let inode = line.split_whitespace().nth(5).unwrap_or_default();
