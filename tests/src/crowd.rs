@@ -16,8 +16,10 @@ use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::random::Random;
 
-/// After so long a client is not waiting but forgotten.
-const UNANSWERED: Duration = Duration::from_secs(30);
+/// After so long a client is not waiting but forgotten. An engine whose activator was killed has 45 s
+/// to stop, and a Postgres in the middle of a recovery takes them: it waits in vain for a process of
+/// its own that it does not start any more.
+const UNANSWERED: Duration = Duration::from_mins(1);
 
 /// Who comes, and when.
 #[derive(Debug, Clone)]
