@@ -4,5 +4,13 @@
 //! Must not know any engine, nor what a project is.
 
 pub mod artefact;
+pub mod envelope;
+pub mod index;
+pub mod key;
+pub mod namespace;
+pub mod select;
 
 pub use artefact::{Artefact, Digest, Kind, Package, Triple};
+pub use index::Index;
+pub use key::{PublicKey, SecretKey};
+pub use namespace::Namespace;

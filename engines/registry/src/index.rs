@@ -1,0 +1,378 @@
+//! The index: all that a publisher offers, and whether to believe it.
+//!
+//! Must not know where an index comes from, nor what time it is.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use doze_contract::{EngineName, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Artefact, Digest, Kind, Namespace, Package, Triple,
+    envelope::{self, EnvelopeError, Handover},
+    key::{PublicKey, SecretKey},
+};
+
+/// The format of payloads that this code writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// How far the publisher's clock may be ahead of ours.
+const AHEAD: Duration = Duration::from_hours(24);
+
+/// What a publisher says of its releases at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// The publisher.
+    pub namespace: Namespace,
+    /// Grows with every index of the publisher.
+    pub counter: u64,
+    /// When it was signed, in seconds since 1970.
+    pub issued: u64,
+    /// From when on it is not to be believed any more, in seconds since 1970.
+    pub expires: u64,
+    /// The releases of engines.
+    pub engines: Releases<EngineRelease>,
+    /// The releases of drivers.
+    pub modules: Releases<ModuleRelease>,
+    /// Archives that must not be used any more, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revoked: BTreeMap<Digest, String>,
+    /// Keys that must not be believed any more, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revoked_keys: BTreeMap<PublicKey, String>,
+}
+
+/// Releases by name and version.
+pub type Releases<R> = BTreeMap<EngineName, BTreeMap<Version, R>>;
+
+/// One version of an engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineRelease {
+    /// Whom it is for.
+    pub channel: Channel,
+    /// What the archives were made of, one a line.
+    pub origin: String,
+    /// The licence, as its authors call it.
+    pub licence: String,
+    /// The archives.
+    pub artefacts: BTreeMap<Triple, Artefact>,
+}
+
+/// One version of a driver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModuleRelease {
+    /// Whom it is for.
+    pub channel: Channel,
+    /// What the archives were made of, one a line.
+    pub origin: String,
+    /// The licence, as its authors call it.
+    pub licence: String,
+    /// The number of the driver protocol that it speaks.
+    pub protocol: u32,
+    /// The majors of the engine that it knows.
+    pub majors: Vec<Version>,
+    /// What it answers to `describe`.
+    pub description: serde_json::Value,
+    /// The archives.
+    pub artefacts: BTreeMap<Triple, Artefact>,
+}
+
+/// Whom a release is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// For those who want to try it; taken only where there is nothing stable.
+    Preview,
+    /// For everybody.
+    Stable,
+}
+
+impl Index {
+    /// An index with nothing in it.
+    pub fn new(namespace: Namespace) -> Self {
+        Self {
+            format: FORMAT,
+            namespace,
+            counter: 0,
+            issued: 0,
+            expires: 0,
+            engines: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+            revoked_keys: BTreeMap::new(),
+        }
+    }
+
+    /// The archives of a package, whether revoked or not.
+    pub fn artefacts(&self, package: &Package) -> Option<&BTreeMap<Triple, Artefact>> {
+        let Package {
+            kind,
+            name,
+            version,
+        } = package;
+        match kind {
+            Kind::Engine => Some(&self.engines.get(name)?.get(version)?.artefacts),
+            Kind::Module => Some(&self.modules.get(name)?.get(version)?.artefacts),
+        }
+    }
+
+    /// Why the archive must not be used any more, if so.
+    pub fn revoked(&self, digest: &Digest) -> Option<&str> {
+        self.revoked.get(digest).map(String::as_str)
+    }
+
+    /// Writes and signs the file that carries the index.
+    pub fn seal(&self, chain: &[Handover], key: &SecretKey) -> Result<Vec<u8>, IndexError> {
+        let mut payload = serde_json::to_vec_pretty(self).map_err(IndexError::Payload)?;
+        payload.push(b'\n');
+        Ok(envelope::seal(&self.namespace, chain, key, &payload))
+    }
+
+    fn parse(payload: &[u8], asked: &Namespace) -> Result<Self, IndexError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let Head { format } = serde_json::from_slice(payload).map_err(IndexError::Payload)?;
+        if format != FORMAT {
+            return Err(EnvelopeError::Format(format).into());
+        }
+        let index: Self = serde_json::from_slice(payload).map_err(IndexError::Payload)?;
+        if index.namespace != *asked {
+            return Err(EnvelopeError::OtherNamespace {
+                asked: asked.clone(),
+                found: index.namespace,
+            }
+            .into());
+        }
+        Ok(index)
+    }
+}
+
+/// What is known of a publisher before its index is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Nothing: whatever key is there will be pinned.
+    FirstUse,
+    /// What `doze.lock` says.
+    Pinned {
+        /// The key.
+        key: PublicKey,
+        /// The highest counter that was seen.
+        counter: u64,
+    },
+}
+
+/// An index that is to be believed. Only [`verify`] makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    index: Index,
+    key: PublicKey,
+}
+
+impl Verified {
+    /// What the publisher says.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What the publisher says.
+    pub fn into_index(self) -> Index {
+        self.index
+    }
+
+    /// The key to pin.
+    pub fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// The counter to pin.
+    pub fn counter(&self) -> u64 {
+        self.index.counter
+    }
+}
+
+/// Why an index is not to be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// It is not signed as it has to be.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// It is signed and yet cannot be read.
+    #[error("the index is signed, but this doze does not understand it; tell its publisher")]
+    Payload(#[source] serde_json::Error),
+    /// The key is another one than was pinned, and that one did not hand over to it.
+    #[error(
+        "the index of `{namespace}` is signed by key {found}, but doze.lock pins {pinned}, which \
+         did not hand over to it; if the publisher confirms the new key by another way, remove \
+         [registry.{namespace}] from doze.lock and run `doze lock upgrade`"
+    )]
+    KeyChanged {
+        /// The publisher.
+        namespace: Namespace,
+        /// The key in `doze.lock`.
+        pinned: PublicKey,
+        /// The key of the index.
+        found: PublicKey,
+    },
+    /// The publisher took the key back, or one that the way from the pinned key leads over.
+    #[error(
+        "the publisher of `{namespace}` revoked key {key}: {reason}; ask it for its key by another \
+         way, then remove [registry.{namespace}] from doze.lock and run `doze lock upgrade`"
+    )]
+    KeyRevoked {
+        /// The publisher.
+        namespace: Namespace,
+        /// The key.
+        key: PublicKey,
+        /// What the publisher says.
+        reason: String,
+    },
+    /// The index is older than one that was seen.
+    #[error(
+        "the registry serves an old index of `{namespace}`, number {found}; doze.lock has seen \
+         number {pinned}; use another mirror, or wait until this one has caught up"
+    )]
+    RolledBack {
+        /// The publisher.
+        namespace: Namespace,
+        /// The counter in `doze.lock`.
+        pinned: u64,
+        /// The counter of the index.
+        found: u64,
+    },
+    /// Nobody renewed the index, or newer ones are withheld.
+    #[error(
+        "the index of `{namespace}` expired {days} day(s) ago, so news of its releases may be \
+         withheld; use another mirror, or ask the publisher to run `doze registry renew`"
+    )]
+    Expired {
+        /// The publisher.
+        namespace: Namespace,
+        /// For how long, in days begun.
+        days: u64,
+    },
+    /// The clock of this machine is wrong, and so cannot tell whether the index is expired.
+    #[error(
+        "the index of `{namespace}` was signed {days} day(s) in the future; set the clock of this \
+         machine"
+    )]
+    Early {
+        /// The publisher.
+        namespace: Namespace,
+        /// How far ahead, in days begun.
+        days: u64,
+    },
+}
+
+/// Believes an index, or says why not. Its counter and key are what to pin next.
+pub fn verify(
+    bytes: &[u8],
+    namespace: &Namespace,
+    trust: &Trust,
+    now: SystemTime,
+) -> Result<Verified, IndexError> {
+    let Authentic { index, key, chain } = authenticate(bytes, namespace)?;
+    check_keys(&index, key, &chain, trust)?;
+    check_counter(&index, trust)?;
+    check_time(&index, now)?;
+    Ok(Verified { index, key })
+}
+
+/// An index with right signatures, by a key that nobody has judged.
+#[derive(Debug)]
+pub(crate) struct Authentic {
+    pub(crate) index: Index,
+    pub(crate) key: PublicKey,
+    pub(crate) chain: Vec<Handover>,
+}
+
+/// Checks what can be checked without knowing whom to trust and what time it is.
+pub(crate) fn authenticate(bytes: &[u8], asked: &Namespace) -> Result<Authentic, IndexError> {
+    let opened = envelope::open(bytes, asked)?;
+    Ok(Authentic {
+        index: Index::parse(opened.payload, asked)?,
+        key: opened.key,
+        chain: opened.chain,
+    })
+}
+
+/// Seconds since 1970.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// From the pinned key on, every key has handed over to the next and none is revoked: who stole
+/// a key may have signed both a hand-over and the words that revoke it.
+fn check_keys(
+    index: &Index,
+    key: PublicKey,
+    chain: &[Handover],
+    trust: &Trust,
+) -> Result<(), IndexError> {
+    let keys: Vec<_> = chain.iter().map(|old| old.key).chain([key]).collect();
+    let pinned = match trust {
+        Trust::FirstUse => key,
+        Trust::Pinned { key: pinned, .. } => *pinned,
+    };
+    let known = keys.iter().skip_while(|key| **key != pinned);
+    let mut known = known.peekable();
+    if known.peek().is_none() {
+        return Err(IndexError::KeyChanged {
+            namespace: index.namespace.clone(),
+            pinned,
+            found: key,
+        });
+    }
+    for key in known {
+        if let Some(reason) = index.revoked_keys.get(key) {
+            return Err(IndexError::KeyRevoked {
+                namespace: index.namespace.clone(),
+                key: *key,
+                reason: reason.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_counter(index: &Index, trust: &Trust) -> Result<(), IndexError> {
+    match trust {
+        Trust::Pinned { counter, .. } if index.counter < *counter => Err(IndexError::RolledBack {
+            namespace: index.namespace.clone(),
+            pinned: *counter,
+            found: index.counter,
+        }),
+        Trust::Pinned { .. } | Trust::FirstUse => Ok(()),
+    }
+}
+
+fn check_time(index: &Index, now: SystemTime) -> Result<(), IndexError> {
+    let days = |seconds: u64| seconds / 86_400 + 1;
+    let namespace = || index.namespace.clone();
+    let now = seconds(now);
+    if index.issued > now.saturating_add(AHEAD.as_secs()) {
+        let days = days(index.issued - now);
+        return Err(IndexError::Early {
+            namespace: namespace(),
+            days,
+        });
+    }
+    if now >= index.expires {
+        let days = days(now - index.expires);
+        return Err(IndexError::Expired {
+            namespace: namespace(),
+            days,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
