@@ -1,4 +1,5 @@
 //! The way of an engine or a driver from its publisher to this machine: the signed index of a
+//! registry, what `doze.lock` pins of it, the download, and the store of what was unpacked.
 //!
 //! Must not know any engine, nor what a project is.
 
@@ -9,6 +10,8 @@ pub mod key;
 pub mod manifest;
 pub mod namespace;
 pub mod pack;
+pub mod pins;
+mod replace;
 pub mod select;
 
 pub use artefact::{Artefact, Digest, Kind, Package, Triple};
@@ -16,3 +19,4 @@ pub use index::Index;
 pub use key::{PublicKey, SecretKey};
 pub use manifest::Manifest;
 pub use namespace::Namespace;
+pub use pins::Pins;
