@@ -5,18 +5,29 @@
 
 pub mod artefact;
 pub mod envelope;
+pub mod fetch;
+pub mod files;
 pub mod index;
 pub mod key;
 pub mod manifest;
+pub mod mirror;
 pub mod namespace;
 pub mod pack;
 pub mod pins;
+mod pipe;
+pub mod progress;
 mod replace;
 pub mod select;
+pub mod store;
+pub mod stream;
+pub mod unpack;
 
 pub use artefact::{Artefact, Digest, Kind, Package, Triple};
 pub use index::Index;
 pub use key::{PublicKey, SecretKey};
 pub use manifest::Manifest;
+pub use mirror::Mirror;
 pub use namespace::Namespace;
 pub use pins::Pins;
+pub use progress::Progress;
+pub use store::Store;
