@@ -73,6 +73,8 @@ pub enum Code {
     Dependency = 12,
     /// Instances depend on each other in a circle.
     Circle = 13,
+    /// A version that the driver of the engine does not know.
+    UnknownVersion = 14,
 }
 
 impl fmt::Display for Code {

@@ -8,7 +8,7 @@ use std::{cell::RefCell, collections::BTreeMap, env, fs, process::Command};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     EngineName, Version,
-    protocol::{Toolchain, ToolchainSearch},
+    protocol::{Description, Toolchain, ToolchainSearch},
 };
 
 /// The toolchains found so far, by engine; every program is asked for its version once.
@@ -39,6 +39,13 @@ impl Toolchains {
             .into_iter()
             .find(|found| found.version.provides(version))
     }
+}
+
+/// The newest of the versions that a driver knows and of which there is a toolchain, newest first.
+pub fn newest_known<'a>(about: &'a Description, found: &[Toolchain]) -> Option<&'a Version> {
+    found
+        .iter()
+        .find_map(|toolchain| about.major_of(&toolchain.version))
 }
 
 /// The variable that names the folder of an engine's programs.

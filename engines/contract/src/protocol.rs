@@ -85,8 +85,9 @@ pub struct Description {
     pub engine: EngineName,
     /// The version of the driver itself.
     pub driver: String,
-    /// The major versions of the engine that the driver knows, oldest first.
-    pub majors: Vec<u32>,
+    /// The versions of the engine that the driver knows, oldest first, each as far as the engine
+    /// counts its major versions: `17`, or `11.4`.
+    pub majors: Vec<Version>,
     /// The JSON schema of the engine's own keys (draft 2020-12, an object with `properties`).
     pub schema: Value,
     /// What a first instance is usually called.
@@ -99,6 +100,20 @@ pub struct Description {
     pub refuses_root: bool,
     /// Where the engine's programs are found.
     pub toolchain: ToolchainSearch,
+}
+
+impl Description {
+    /// Whether the driver knows this version: it belongs to one of the majors, or leaves open to
+    /// which one, as `11` does if `11.4` is known.
+    pub fn knows(&self, version: &Version) -> bool {
+        let related = |major: &Version| version.provides(major) || major.provides(version);
+        self.majors.iter().any(related)
+    }
+
+    /// The major that this version belongs to.
+    pub fn major_of(&self, version: &Version) -> Option<&Version> {
+        self.majors.iter().find(|major| version.provides(major))
+    }
 }
 
 /// How the core finds an engine that the operating system's packages installed.
@@ -190,4 +205,39 @@ pub struct ProvisionCall {
     /// Whether the directory is new and empty; otherwise it was provisioned before, for another
     /// fingerprint.
     pub fresh: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(majors: &[&str]) -> Description {
+        serde_json::from_value(serde_json::json!({
+            "engine": "x", "driver": "1", "majors": majors, "schema": {}, "example": "x",
+            "default_port": 1, "socket_name": "x", "refuses_root": false,
+            "toolchain": { "servers": [], "needs": [], "folders": [], "packages": [] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_driver_knows_what_belongs_to_its_majors_or_leaves_them_open() {
+        let about = about(&["9", "11.4", "12.2"]);
+        for (version, knows, major) in [
+            ("9", true, Some("9")),
+            ("9.6.1", true, Some("9")),
+            ("11", true, None),
+            ("11.4", true, Some("11.4")),
+            ("11.4.8", true, Some("11.4")),
+            ("11.8", false, None),
+            ("11.40", false, None),
+            ("1", false, None),
+            ("13", false, None),
+        ] {
+            let version = Version::new(version).unwrap();
+            assert_eq!(about.knows(&version), knows, "{version}");
+            let found = about.major_of(&version).map(ToString::to_string);
+            assert_eq!(found.as_deref(), major, "{version}");
+        }
+    }
 }

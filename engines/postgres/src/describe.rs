@@ -1,6 +1,9 @@
 //! What the driver says of Postgres. It must not know any instance.
 
-use doze_contract::protocol::{Description, ToolchainSearch};
+use doze_contract::{
+    Version,
+    protocol::{Description, ToolchainSearch},
+};
 use doze_driver::block::schema;
 
 use crate::block::KEYS;
@@ -16,7 +19,7 @@ pub(crate) fn description() -> Description {
     Description {
         engine: engine(),
         driver: env!("CARGO_PKG_VERSION").to_owned(),
-        majors: (14..=18).collect(),
+        majors: (14..=18).map(Version::from).collect(),
         schema: schema(KEYS),
         example: example(),
         default_port: PORT,

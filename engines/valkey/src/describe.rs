@@ -1,6 +1,9 @@
 //! What the driver says of Valkey. It must not know any instance.
 
-use doze_contract::protocol::{Description, ToolchainSearch};
+use doze_contract::{
+    Version,
+    protocol::{Description, ToolchainSearch},
+};
 use doze_driver::block::schema;
 
 use crate::block::KEYS;
@@ -13,7 +16,7 @@ pub(crate) fn description() -> Description {
     Description {
         engine: engine(),
         driver: env!("CARGO_PKG_VERSION").to_owned(),
-        majors: (6..=9).collect(),
+        majors: (6..=9).map(Version::from).collect(),
         schema: schema(KEYS),
         example: example(),
         default_port: 6379,

@@ -3,12 +3,16 @@
 use std::{io::Write, net::TcpListener};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{EngineName, exit::Exit, protocol::Description};
+use doze_contract::{EngineName, Version, exit::Exit, protocol::Description};
 
 use super::Context;
 use crate::{
-    config::FILE_NAME, drivers::Drivers, failure::Failure, fsx, output::print,
-    toolchain::Toolchains,
+    config::{FILE_NAME, file::version_in_toml},
+    drivers::Drivers,
+    failure::Failure,
+    fsx,
+    output::print,
+    toolchain::{Toolchains, newest_known},
 };
 
 pub(super) fn run(context: &Context, force: bool) -> Result<(), Failure> {
@@ -59,24 +63,29 @@ fn starter(context: &Context, folder: &Utf8Path) -> Result<String, Failure> {
             continue;
         };
         let found = toolchains.of(engine, &description.toolchain);
-        let version = found.first().map(|newest| newest.version.major());
+        let version = newest_known(&description, &found);
         let port = free_port(description.default_port, &ports);
         ports.push(port);
         line("");
         if let Some(version) = version {
             block(&mut line, "", &description, version, port);
-        } else {
+        } else if let Some(newest) = description.majors.last() {
             line(&missing(engine, &description));
-            let major = description.majors.last().copied().unwrap_or_default();
-            block(&mut line, "# ", &description, major, port);
+            block(&mut line, "# ", &description, newest, port);
         }
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn block(line: &mut impl FnMut(&str), mark: &str, about: &Description, version: u32, port: u16) {
+fn block(
+    line: &mut impl FnMut(&str),
+    mark: &str,
+    about: &Description,
+    version: &Version,
+    port: u16,
+) {
     line(&format!("{mark}[{}.{}]", about.engine, about.example));
-    line(&format!("{mark}version = {version}"));
+    line(&format!("{mark}version = {}", version_in_toml(version)));
     line(&format!("{mark}port = {port}"));
 }
 

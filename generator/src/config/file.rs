@@ -323,6 +323,16 @@ fn block(
     })
 }
 
+/// A version as it stands in a file: one with a dot needs quotes, for TOML would read a number.
+pub fn version_in_toml(version: &Version) -> String {
+    let text = version.to_string();
+    if text.contains('.') {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
+}
+
 fn version(item: &Item, problems: &mut Vec<Diagnostic>) -> Option<At<Version>> {
     let text = match &item.value {
         Value::Text(text) => text.clone(),

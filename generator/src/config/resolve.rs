@@ -10,13 +10,14 @@ use doze_contract::{
 
 use super::{
     ConfigError, File, Instance, Project, depend,
-    file::{Block, Listen},
+    file::{Block, Listen, version_in_toml},
+    reader::At,
 };
 use crate::{
     diagnostic::{Code, Diagnostic, Span, nearest},
     dirs::Dirs,
     drivers::{DriverError, Drivers},
-    toolchain::{Toolchains, variable},
+    toolchain::{Toolchains, newest_known, variable},
 };
 
 impl File {
@@ -158,16 +159,19 @@ impl Context<'_> {
         let Some(version) = &block.version else {
             if !block.has_version {
                 let message = format!("`{}` has no version", block.name);
-                let newest = found().first().map_or_else(
-                    || self.description.majors.last().copied().unwrap_or_default(),
-                    |newest| newest.version.major(),
-                );
+                let newest = newest_known(self.description, &found())
+                    .or(self.description.majors.last())
+                    .map(|version| format!("add `version = {}`", version_in_toml(version)));
                 let found = Diagnostic::new(Code::Missing, block.name_span.clone(), message)
-                    .hint(format!("add `version = {newest}`"));
+                    .maybe_hint(newest);
                 problems.push(found);
             }
             return None;
         };
+        if !self.description.knows(&version.value) {
+            problems.push(self.unknown_version(version));
+            return None;
+        }
         if let Some(toolchain) = toolchains.provide(&block.engine, search, &version.value) {
             return Some(toolchain);
         }
@@ -180,22 +184,30 @@ impl Context<'_> {
                     format!("no {} {} on this machine", block.engine, version.value),
                 )
                 .label(installed(&block.engine, &found()))
-                .hint(self.install_hint(&version.value)),
+                .hint(self.install_hint()),
             );
         }
         None
     }
 
-    fn install_hint(&self, version: &Version) -> String {
-        let (engine, majors) = (&self.block.engine, &self.description.majors);
-        if !majors.contains(&version.major()) {
-            let known: Vec<_> = majors.iter().map(ToString::to_string).collect();
-            return format!("the versions of {engine} are {}", known.join(", "));
-        }
+    fn unknown_version(&self, version: &At<Version>) -> Diagnostic {
+        let engine = &self.block.engine;
+        let known: Vec<_> = self
+            .description
+            .majors
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let message = format!("the driver of {engine} does not know {}", version.value);
+        Diagnostic::new(Code::UnknownVersion, version.span.clone(), message)
+            .hint(format!("the versions of {engine} are {}", known.join(", ")))
+    }
+
+    fn install_hint(&self) -> String {
         format!(
             "install it (Debian: {}), or set {} to the folder of its programs",
             self.description.toolchain.packages.join(" or "),
-            variable(engine),
+            variable(&self.block.engine),
         )
     }
 
@@ -211,16 +223,8 @@ impl Context<'_> {
             .iter()
             .map(|(key, item)| (key.clone(), item.value.to_json()));
         // Without a version the keys can still be checked, as for the newest one.
-        let newest = || {
-            let major = self.description.majors.last().map(ToString::to_string);
-            major.and_then(|major| Version::new(&major).ok())
-        };
-        let version = block
-            .version
-            .as_ref()
-            .map(|at| at.value.clone())
-            .or_else(newest);
-        let Some(version) = version else {
+        let declared = block.version.as_ref().map(|at| &at.value);
+        let Some(version) = declared.or(self.description.majors.last()).cloned() else {
             return Ok(None);
         };
         let check = Check {
