@@ -5,10 +5,10 @@ use std::{error::Error, io};
 
 use doze_contract::{
     plan::Body,
-    protocol::{Check, Checked, Description, PlanCall, ProvisionCall},
+    protocol::{Check, Checked, PlanCall, ProvisionCall},
 };
 
-use crate::{Client, Refusal};
+use crate::{About, Client, Refusal, block};
 
 /// A program that knows one engine.
 ///
@@ -18,19 +18,25 @@ pub trait Driver {
     /// Why a call could not be carried out. It is shown with all its sources.
     type Error: Error;
 
-    /// Tells what the engine is and what its block looks like.
-    fn describe(&self) -> Description;
+    /// What the engine is and what its block looks like.
+    const ABOUT: About;
 
-    /// Says all that is wrong with a block, and fills in its defaults.
-    fn check(&self, call: &Check) -> Checked;
+    /// Says all that is wrong with a block, and fills in its defaults. A driver has one of its own
+    /// if what is right depends on the version, or on several keys at once.
+    fn check(&self, call: &Check) -> Checked {
+        block::check(Self::ABOUT.keys, &call.block)
+    }
 
     /// Compiles one instance.
     fn plan(&self, call: &PlanCall) -> Result<Body, Self::Error>;
 
     /// Creates a data directory, or brings one up to date while the engine is stopped. The
     /// caller makes the result durable; whatever is left of a failed call is thrown away if
-    /// the directory was fresh.
-    fn provision(&self, call: &ProvisionCall) -> Result<(), Self::Error>;
+    /// the directory was fresh. An engine that needs nothing but an empty folder is content with
+    /// this one.
+    fn provision(&self, _call: &ProvisionCall) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// Tells a client in its own protocol that it cannot be served, and why. The end of the
     /// connection is the caller's matter. An error is one of the client, which is gone or speaks

@@ -1,17 +1,23 @@
 //! What a driver of an engine is written with.
 //!
 //! Owns the [`Driver`] trait, the loop that lets a driver speak the driver protocol over its
-//! standard input and output, the parting with a refused [`Client`], the reading of an engine's block from one table of its keys, and
-//! (feature `conformance`) the checks that every driver has to pass. It must not know any engine.
+//! standard input and output, the parting with a refused [`Client`], the reading of an engine's
+//! block from one table of its keys, what every plan begins with, and (feature `conformance`) the
+//! checks that every driver has to pass. It must not know any engine.
 
+mod about;
 pub mod block;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod driver;
+pub mod plan;
 mod refuse;
 mod stdio;
 pub mod url;
 
+pub use about::{About, AboutError, USUAL_FOLDERS};
+pub use doze_contract as contract;
 pub use driver::Driver;
+pub use plan::PlanError;
 pub use refuse::{Client, Refusal};
 pub use stdio::{run, serve};

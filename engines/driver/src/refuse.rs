@@ -36,6 +36,15 @@ pub struct Refusal {
     pub hint: String,
 }
 
+impl Refusal {
+    /// All of it as one line without control characters, for protocols whose errors are lines.
+    pub fn one_line(&self) -> String {
+        let (reason, hint) = (self.reason.trim_end(), &self.hint);
+        let plain = format!("doze: {reason}; {hint} shows more").replace(char::is_control, " ");
+        plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// The client of an engine, to be told something and then left. Reads fail with
 /// [`ErrorKind::TimedOut`] when it has taken too long, all in all.
 #[derive(Debug)]
@@ -91,6 +100,18 @@ impl Client {
     /// From now on a single read waits no longer than this.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
+    }
+
+    /// Waits until the client has said something, but no longer than this: some clients take an
+    /// answer that comes before their question for noise, and some never ask.
+    pub fn hear(&mut self, patience: Duration) -> io::Result<()> {
+        let before = std::mem::replace(&mut self.patience, patience);
+        let heard = self.read(&mut [0]);
+        self.patience = before;
+        match heard {
+            Err(error) if error.kind() != ErrorKind::TimedOut => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Ends the connection without losing what was said: a socket that is closed with unread
@@ -169,6 +190,28 @@ mod tests {
         assert!(begun.elapsed() < LINGER, "{:?}", begun.elapsed());
         drop(ours);
         parted.join().unwrap();
+    }
+
+    #[test]
+    fn a_refusal_in_one_line_has_no_control_characters() {
+        let refusal = Refusal {
+            reason: "größe:\r\n\tno\0\u{1b}[1m \u{85}space\n\n".to_owned(),
+            hint: "doze logs app".to_owned(),
+        };
+        assert_eq!(
+            refusal.one_line(),
+            "doze: größe: no [1m space; doze logs app shows more"
+        );
+    }
+
+    #[test]
+    fn a_client_is_waited_for_only_until_it_speaks() {
+        let (mut ours, mut client) = pair();
+        let begun = Instant::now();
+        client.hear(Duration::from_millis(10)).unwrap();
+        ours.write_all(b"x").unwrap();
+        client.hear(PATIENCE).unwrap();
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     }
 
     #[test]

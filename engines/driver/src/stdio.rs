@@ -80,9 +80,12 @@ fn request(line: &[u8]) -> Result<Call, String> {
         .map_err(garbage)
 }
 
-fn answer(driver: &impl Driver, call: Call) -> Result<Answer, String> {
+fn answer<D: Driver>(driver: &D, call: Call) -> Result<Answer, String> {
     match call {
-        Call::Describe => Ok(Answer::Describe(Box::new(driver.describe()))),
+        Call::Describe => D::ABOUT
+            .describe()
+            .map(|description| Answer::Describe(Box::new(description)))
+            .map_err(|error| chain(&error)),
         Call::Check(call) => Ok(Answer::Check(driver.check(&call))),
         Call::Plan(call) => driver
             .plan(&call)

@@ -17,11 +17,10 @@ use std::io;
 
 use doze_contract::{
     plan::Body,
-    protocol::{Check, Checked, Description, PlanCall, ProvisionCall},
+    protocol::{Check, Checked, PlanCall, ProvisionCall},
 };
-use doze_driver::{Client, Driver, Refusal};
+use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
-pub use plan::PlanError;
 pub use provision::{ProvisionError, RunError};
 
 /// The driver.
@@ -42,9 +41,7 @@ pub enum Error {
 impl Driver for Postgres {
     type Error = Error;
 
-    fn describe(&self) -> Description {
-        describe::description()
-    }
+    const ABOUT: About = describe::ABOUT;
 
     fn check(&self, call: &Check) -> Checked {
         block::check(call)

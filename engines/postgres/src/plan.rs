@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use camino::Utf8Path;
 use doze_contract::{
-    Bytes, Endpoint, Opaque,
-    endpoint::EndpointError,
-    plan::{Body, ConfigFile, Connection, Hello, Member, Provision, Readiness, Signal, Stop},
+    Bytes, Endpoint,
+    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Stop},
     protocol::PlanCall,
 };
-use doze_driver::url;
+use doze_driver::{PlanError, plan, url};
 
 use crate::{
     block::Block,
@@ -32,25 +31,11 @@ const READY_WITHIN: Duration = Duration::from_mins(5);
 
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The block is not a normalised one.
-    #[error("the block did not come from `check`")]
-    Block(#[source] serde_json::Error),
-    /// An instance without an address cannot be found by anybody.
-    #[error("the instance has no endpoint")]
-    NoEndpoint,
-    /// The `run` folder cannot hold a socket.
-    #[error("the run folder cannot hold the server's socket")]
-    Upstream(#[source] EndpointError),
-}
-
 pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
-    let block: Block = serde_json::from_value(call.block.clone()).map_err(PlanError::Block)?;
+    let block: Block = plan::block(call)?;
     let major = call.toolchain.version.major();
     let owner = block.owner.as_deref().unwrap_or(SUPERUSER);
-    let endpoint = call.endpoints.first().ok_or(PlanError::NoEndpoint)?;
+    let endpoint = plan::endpoint(call)?;
     let facts = Facts {
         major,
         owner: owner.to_owned(),
@@ -61,16 +46,13 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         text,
     };
     Ok(Body {
-        provision: Provision {
-            fingerprint: facts.fingerprint(),
-            block: Opaque::new(&facts).map_err(PlanError::Block)?,
-        },
+        provision: plan::provision(facts.fingerprint(), &facts)?,
         files: vec![
             file(CONFIG, config::text(major, &block)),
             file("pg_hba.conf", config::HBA.to_owned()),
         ],
         members: vec![server(call)],
-        upstream: Endpoint::unix(call.run.join(SOCKET_NAME)).map_err(PlanError::Upstream)?,
+        upstream: plan::upstream(call, SOCKET_NAME)?,
         hello: hello(),
         connection: Connection {
             variable: "DATABASE_URL".to_owned(),

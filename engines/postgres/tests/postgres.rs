@@ -27,8 +27,15 @@ const HOSTILE: &str = r#" it's "a"; \n %s 100% $x$ `ü` -- #@:&?=,"#;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+#[expect(
+    clippy::expect_used,
+    reason = "a driver that describes nothing fails here"
+)]
 fn engines() -> Vec<Toolchain> {
-    let found = toolchains(&Postgres.describe().toolchain, "DOZE_POSTGRES_BINDIR");
+    let found = toolchains(
+        &Postgres::ABOUT.describe().expect("it describes").toolchain,
+        "DOZE_POSTGRES_BINDIR",
+    );
     assert!(
         !found.is_empty(),
         "no PostgreSQL here: install `postgresql` or set DOZE_POSTGRES_BINDIR"

@@ -17,11 +17,10 @@ use std::io;
 
 use doze_contract::{
     plan::Body,
-    protocol::{Check, Checked, Description, PlanCall, ProvisionCall},
+    protocol::{PlanCall, ProvisionCall},
 };
-use doze_driver::{Client, Driver, Refusal, block::check};
+use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
-pub use plan::PlanError;
 pub use provision::ProvisionError;
 
 /// The driver.
@@ -42,13 +41,7 @@ pub enum Error {
 impl Driver for Valkey {
     type Error = Error;
 
-    fn describe(&self) -> Description {
-        describe::description()
-    }
-
-    fn check(&self, call: &Check) -> Checked {
-        check(block::KEYS, &call.block)
-    }
+    const ABOUT: About = describe::ABOUT;
 
     fn plan(&self, call: &PlanCall) -> Result<Body, Error> {
         Ok(plan::body(call)?)

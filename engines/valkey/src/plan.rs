@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use camino::Utf8Path;
 use doze_contract::{
-    Bytes, Endpoint, Opaque,
-    endpoint::EndpointError,
-    plan::{Body, ConfigFile, Connection, Hello, Member, Provision, Readiness, Signal, Stop},
+    Bytes, Endpoint,
+    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Stop},
     protocol::PlanCall,
 };
-use doze_driver::url;
+use doze_driver::{PlanError, plan, url};
 
 use crate::{
     block::{Block, Save},
@@ -28,23 +27,9 @@ const READY_WITHIN: Duration = Duration::from_mins(5);
 /// So does writing it.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The block is not a normalised one.
-    #[error("the block did not come from `check`")]
-    Block(#[source] serde_json::Error),
-    /// An instance without an address cannot be found by anybody.
-    #[error("the instance has no endpoint")]
-    NoEndpoint,
-    /// The `run` folder cannot hold a socket.
-    #[error("the run folder cannot hold the server's socket")]
-    Upstream(#[source] EndpointError),
-}
-
 pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
-    let block: Block = serde_json::from_value(call.block.clone()).map_err(PlanError::Block)?;
-    let endpoint = call.endpoints.first().ok_or(PlanError::NoEndpoint)?;
+    let block: Block = plan::block(call)?;
+    let endpoint = plan::endpoint(call)?;
     let password = block.password.as_deref();
     let socket = call.run.join(SOCKET_NAME);
     let config = call.run.join(CONFIG);
@@ -53,16 +38,13 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         save: block.save != Save::Never,
     };
     Ok(Body {
-        provision: Provision {
-            fingerprint: facts.fingerprint(),
-            block: Opaque::new(&facts).map_err(PlanError::Block)?,
-        },
+        provision: plan::provision(facts.fingerprint(), &facts)?,
         files: vec![ConfigFile {
             path: config.clone(),
             text: config::text(&block, &socket, &call.data),
         }],
         members: vec![server(call, &config, &block)],
-        upstream: Endpoint::unix(socket).map_err(PlanError::Upstream)?,
+        upstream: plan::upstream(call, SOCKET_NAME)?,
         hello: Hello {
             send: resp::as_user(password, &["PING"]),
             ready: Bytes::from("+PONG\r\n"),

@@ -21,8 +21,15 @@ const DRIVER: &str = env!("CARGO_BIN_EXE_doze-driver-valkey");
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+#[expect(
+    clippy::expect_used,
+    reason = "a driver that describes nothing fails here"
+)]
 fn engines() -> Vec<Toolchain> {
-    let found = toolchains(&Valkey.describe().toolchain, "DOZE_VALKEY_BINDIR");
+    let found = toolchains(
+        &Valkey::ABOUT.describe().expect("it describes").toolchain,
+        "DOZE_VALKEY_BINDIR",
+    );
     assert!(
         !found.is_empty(),
         "no Valkey here: install `valkey-server` or `redis-server`, or set DOZE_VALKEY_BINDIR"
