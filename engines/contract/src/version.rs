@@ -10,13 +10,6 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Version(Vec<u32>);
 
-impl From<u32> for Version {
-    /// The version that a single number asks for.
-    fn from(major: u32) -> Self {
-        Self(vec![major])
-    }
-}
-
 /// The text is not made of numbers joined by dots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a version; write numbers joined by dots, such as 17 or \"17.4\"")]

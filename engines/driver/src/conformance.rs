@@ -1,12 +1,16 @@
-//! What every driver has to do, as checks that a driver's own tests run against its program and
-//! the real engine. It must not know any engine.
+//! What every driver has to do, as checks that are run against its program and the real engine: by
+//! `doze driver test`, and by the tests of the drivers that ship with doze. It must not know any
+//! engine.
 //!
-//! [`rules::broken`] asks the driver all that the protocol lets one ask; [`World`] is one instance
-//! in a folder of its own, provisioned by the driver and run exactly as its plan says; [`refused`] runs a client
-//! that is refused.
+//! [`rules::test`] asks the driver all that the protocol lets one ask, and lives through a life of
+//! one instance. For what only one engine has, [`World`] is an instance in a folder of its own,
+//! provisioned by the driver; [`Engine`] runs it exactly as its plan says; [`refused`] runs a
+//! client that is refused.
 
 pub mod engine;
+mod processes;
 pub mod refusal;
+mod report;
 pub mod rules;
 pub mod session;
 mod toolchain;
@@ -15,6 +19,8 @@ mod world;
 
 pub use engine::Engine;
 pub use refusal::{Refusing, refused};
+pub use report::{Finding, Outcome};
+pub use rules::Subject;
 pub use session::{Session, SessionError};
 pub use toolchain::toolchains;
 pub use wait::until;

@@ -14,7 +14,7 @@ use camino::Utf8Path;
 use doze_contract::{Plan, protocol::Toolchain};
 use doze_driver::{
     Driver, Refusal,
-    conformance::{Engine, Refusing, World, refused, rules, toolchains, until},
+    conformance::{Engine, Refusing, Subject, World, refused, rules, toolchains, until},
 };
 use doze_engine_postgres::Postgres;
 use serde_json::{Map, Value, json};
@@ -27,15 +27,8 @@ const HOSTILE: &str = r#" it's "a"; \n %s 100% $x$ `ü` -- #@:&?=,"#;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-#[expect(
-    clippy::expect_used,
-    reason = "a driver that describes nothing fails here"
-)]
 fn engines() -> Vec<Toolchain> {
-    let found = toolchains(
-        &Postgres::ABOUT.describe().expect("it describes").toolchain,
-        "DOZE_POSTGRES_BINDIR",
-    );
+    let found = toolchains(&Postgres::ABOUT);
     assert!(
         !found.is_empty(),
         "no PostgreSQL here: install `postgresql` or set DOZE_POSTGRES_BINDIR"
@@ -97,7 +90,12 @@ fn the_driver_keeps_every_rule() -> Outcome {
             "owner": HOSTILE, "shared_buffers": "8MB", "max_connections": 20, "fsync": false,
             "autovacuum": false, "settings": { "application_name": "s3cret", "jit": true },
         }));
-        let broken = rules::broken(DRIVER, &engine, &full, &["s3cret"])?;
+        let broken = rules::broken(&Subject {
+            program: DRIVER.into(),
+            toolchain: Ok(engine.clone()),
+            block: full,
+            secrets: ["s3cret"].map(str::to_owned).to_vec(),
+        })?;
         assert_eq!(broken, [""; 0], "{}", engine.version);
     }
     Ok(())
@@ -270,7 +268,7 @@ fn ready_means_that_a_client_is_served_also_after_a_crash() -> Outcome {
                 "app",
                 &format!("SET client_min_messages = error; {sql}"),
             )?;
-            let server = running.pid();
+            let server = running.pid().ok_or("no server")?;
             drop(running);
             // Each child of the server leads a session of its own, so the signal to the process
             // group has not reached it; it leaves when it sees that the server is gone.

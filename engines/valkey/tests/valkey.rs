@@ -12,7 +12,7 @@ use camino::Utf8Path;
 use doze_contract::{Plan, protocol::Toolchain};
 use doze_driver::{
     Driver, Refusal,
-    conformance::{Engine, Refusing, World, refused, rules, toolchains},
+    conformance::{Engine, Refusing, Subject, World, refused, rules, toolchains},
 };
 use doze_engine_valkey::Valkey;
 use serde_json::{Map, Value, json};
@@ -21,15 +21,8 @@ const DRIVER: &str = env!("CARGO_BIN_EXE_doze-driver-valkey");
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-#[expect(
-    clippy::expect_used,
-    reason = "a driver that describes nothing fails here"
-)]
 fn engines() -> Vec<Toolchain> {
-    let found = toolchains(
-        &Valkey::ABOUT.describe().expect("it describes").toolchain,
-        "DOZE_VALKEY_BINDIR",
-    );
+    let found = toolchains(&Valkey::ABOUT);
     assert!(
         !found.is_empty(),
         "no Valkey here: install `valkey-server` or `redis-server`, or set DOZE_VALKEY_BINDIR"
@@ -84,7 +77,12 @@ fn the_driver_keeps_every_rule() -> Outcome {
             "password": "s3cret", "maxmemory": "10mb", "maxmemory_policy": "allkeys-lru",
             "appendonly": true, "save": "900 1", "settings": { "masterauth": "hidden" },
         }));
-        let broken = rules::broken(DRIVER, &engine, &full, &["s3cret", "hidden"])?;
+        let broken = rules::broken(&Subject {
+            program: DRIVER.into(),
+            toolchain: Ok(engine.clone()),
+            block: full,
+            secrets: ["s3cret", "hidden"].map(str::to_owned).to_vec(),
+        })?;
         assert_eq!(broken, [""; 0], "{}", engine.version);
     }
     Ok(())

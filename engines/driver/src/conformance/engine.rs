@@ -6,7 +6,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
     os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
-    process::{Child, Command, ExitStatus},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -21,48 +21,66 @@ use super::{World, until, world::private_file};
 /// How long one exchange may hang before it counts as unanswered.
 const EXCHANGE: Duration = Duration::from_secs(5);
 
-/// The running member of a plan with one member. Its process group is killed when it is dropped.
+/// The running members of a plan. Their process groups are killed when it is dropped.
 #[derive(Debug)]
 pub struct Engine {
-    child: Child,
     plan: Plan,
+    running: Vec<Running>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Running {
     member: Member,
+    child: Child,
 }
 
 impl Engine {
-    /// Writes the plan's files, spawns the member and waits until it is ready. The error ends
-    /// with what the engine printed.
+    /// Writes the plan's files, spawns each member when the one before is ready, and waits until
+    /// the last one is. The error ends with what the engine printed.
     pub fn boot(world: &World, plan: &Plan) -> Result<Self, Box<dyn Error>> {
-        let [member] = plan.body.members.as_slice() else {
-            return Err("only plans with one member are run here".into());
-        };
         world.write_files(plan)?;
-        let before = ready_file(member);
-        let mut words = plan.launcher.iter().chain(&member.argv);
-        let log = private_file(&plan.paths.log)?;
         let mut engine = Self {
-            child: Command::new(words.next().ok_or("an empty command line")?)
-                .args(words)
-                .env_clear()
-                .envs(&member.env)
-                .current_dir(&member.cwd)
-                .process_group(0)
-                .stdout(log.try_clone()?)
-                .stderr(log)
-                .spawn()?,
             plan: plan.clone(),
-            member: member.clone(),
+            running: Vec::new(),
         };
-        until(member.ready_within, || {
-            // An engine that left is no reason to wait on.
-            if let Ok(Some(status)) = engine.child.try_wait() {
-                return Ok(Err(format!("the engine left with {status}")));
-            }
-            engine.ready(before.as_deref()).map(Ok)
-        })?
-        .map_err(|why| format!("{why}; it printed:\n{}", engine.log()))?;
+        for member in &plan.body.members {
+            engine.start(member)?;
+        }
         engine.is_private()?;
         Ok(engine)
+    }
+
+    fn start(&mut self, member: &Member) -> Result<(), Box<dyn Error>> {
+        let before = ready_file(member);
+        let mut words = self.plan.launcher.iter().chain(&member.argv);
+        let log = private_file(&self.plan.paths.log)?;
+        let child = Command::new(words.next().ok_or("an empty command line")?)
+            .args(words)
+            .env_clear()
+            .envs(&member.env)
+            .current_dir(&member.cwd)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("cannot spawn `{}`: {error}", member.name))?;
+        self.running.push(Running {
+            member: member.clone(),
+            child,
+        });
+        until(member.ready_within, || {
+            // An engine that left is no reason to wait on.
+            for running in &mut self.running {
+                if let Ok(Some(status)) = running.child.try_wait() {
+                    let name = &running.member.name;
+                    return Ok(Err(format!("`{name}` left with {status}")));
+                }
+            }
+            ready(&self.plan, member, before.as_deref()).map(Ok)
+        })?
+        .map_err(|why| format!("{why}; it printed:\n{}", self.log()).into())
     }
 
     /// The socket may get a second name, in a folder that others can enter.
@@ -76,19 +94,37 @@ impl Engine {
         }
     }
 
-    /// Stops the member by its stop rule and gives its status.
-    pub fn stop(mut self) -> Result<ExitStatus, Box<dyn Error>> {
-        match &self.member.stop.say {
-            Some(say) => drop(exchange(&self.plan.body.upstream, &say.0, |_| false)?),
-            None => self.signal()?,
-        }
-        self.wait()
+    /// Stops the members by their stop rules, the last one first, and gives the status of that.
+    pub fn stop(self) -> Result<ExitStatus, Box<dyn Error>> {
+        self.stop_each(|plan, running| match &running.member.stop.say {
+            Some(say) => {
+                let _last_words = exchange(&plan.body.upstream, &say.0, |_| false)?;
+                Ok(())
+            }
+            None => running.signal(),
+        })
     }
 
-    /// Stops the member by its signal alone and gives its status.
-    pub fn stop_by_signal(mut self) -> Result<ExitStatus, Box<dyn Error>> {
-        self.signal()?;
-        self.wait()
+    /// Likewise, but by their signals alone.
+    pub fn stop_by_signal(self) -> Result<ExitStatus, Box<dyn Error>> {
+        self.stop_each(|_, running| running.signal())
+    }
+
+    fn stop_each(
+        mut self,
+        stop: impl Fn(&Plan, &Running) -> Result<(), Box<dyn Error>>,
+    ) -> Result<ExitStatus, Box<dyn Error>> {
+        let mut serving = None;
+        // One that hangs is still among them, and is killed with them.
+        for at in (0..self.running.len()).rev() {
+            if let Some(running) = self.running.get_mut(at) {
+                stop(&self.plan, running)?;
+                let status = running.wait();
+                let status = status.map_err(|why| format!("{why}; it printed:\n{}", self.log()))?;
+                serving.get_or_insert(status);
+            }
+        }
+        serving.ok_or_else(|| "there is no member".into())
     }
 
     /// What the body's hello is answered with right now.
@@ -101,35 +137,18 @@ impl Engine {
         std::fs::read_to_string(&self.plan.paths.log).unwrap_or_default()
     }
 
-    /// The process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// The process that serves.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.last().map(|running| running.child.id())
     }
 
-    fn ready(&self, before: Option<&str>) -> Result<(), String> {
-        match &self.member.ready {
-            Readiness::Hello => {
-                let upstream = &self.plan.body.upstream;
-                let reply = hello(upstream, &self.plan.body.hello).map_err(|e| e.to_string())?;
-                if contains(&reply, &self.plan.body.hello.ready.0) {
-                    return Ok(());
-                }
-                Err(format!("it answers {}", reply.escape_ascii()))
-            }
-            Readiness::FileLine { line, text, .. } => {
-                // What a killed engine left behind does not count.
-                let now = ready_file(&self.member).filter(|now| before != Some(now));
-                let found = now
-                    .as_deref()
-                    .and_then(|now| now.lines().nth(line.wrapping_sub(1)));
-                match found.map(str::trim_end) {
-                    Some(found) if found == text => Ok(()),
-                    other => Err(format!("the line is {other:?}")),
-                }
-            }
-        }
+    /// The plan that it runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
+}
 
+impl Running {
     fn signal(&self) -> Result<(), Box<dyn Error>> {
         let signal = match self.member.stop.signal {
             Signal::Int => rustix::process::Signal::INT,
@@ -139,22 +158,44 @@ impl Engine {
         Ok(kill_process(pid(&self.child)?, signal)?)
     }
 
-    fn wait(&mut self) -> Result<ExitStatus, Box<dyn Error>> {
-        let status = until(self.member.stop.within, || match self.child.try_wait() {
+    fn wait(&mut self) -> Result<ExitStatus, String> {
+        until(self.member.stop.within, || match self.child.try_wait() {
             Ok(Some(status)) => Ok(status),
-            Ok(None) => Err("the engine still runs".to_owned()),
+            Ok(None) => Err(format!("`{}` still runs", self.member.name)),
             Err(error) => Err(error.to_string()),
-        });
-        Ok(status.map_err(|why| format!("{why}; it printed:\n{}", self.log()))?)
+        })
     }
 }
 
-impl Drop for Engine {
+impl Drop for Running {
     fn drop(&mut self) {
         // Fails only when it was reaped, and then its pid may be somebody else's by now.
         if let (Ok(None), Ok(pid)) = (self.child.try_wait(), pid(&self.child)) {
             let _killed = kill_process_group(pid, rustix::process::Signal::KILL);
             let _reaped = self.child.wait();
+        }
+    }
+}
+
+fn ready(plan: &Plan, member: &Member, before: Option<&str>) -> Result<(), String> {
+    match &member.ready {
+        Readiness::Hello => {
+            let reply = hello(&plan.body.upstream, &plan.body.hello).map_err(|e| e.to_string())?;
+            if contains(&reply, &plan.body.hello.ready.0) {
+                return Ok(());
+            }
+            Err(format!("it answers {}", reply.escape_ascii()))
+        }
+        Readiness::FileLine { line, text, .. } => {
+            // What a killed engine left behind does not count.
+            let now = ready_file(member).filter(|now| before != Some(now));
+            let found = now
+                .as_deref()
+                .and_then(|now| now.lines().nth(line.wrapping_sub(1)));
+            match found.map(str::trim_end) {
+                Some(found) if found == text => Ok(()),
+                other => Err(format!("the line is {other:?}")),
+            }
         }
     }
 }

@@ -166,13 +166,22 @@ impl Session {
     }
 
     /// Ends the input and gives the exit status.
+    ///
+    /// # Errors
+    /// If the driver stays, or has more to say.
     pub fn end(mut self) -> Result<ExitStatus, String> {
         drop(self.input.take());
-        until(Duration::from_secs(10), || match self.child.try_wait() {
+        let status = until(Duration::from_secs(10), || match self.child.try_wait() {
             Ok(Some(status)) => Ok(status),
             Ok(None) => Err("the driver still runs".to_owned()),
             Err(error) => Err(error.to_string()),
-        })
+        })?;
+        // Until the thread that reads has reached the end.
+        match self.lines.iter().next() {
+            Some(Ok(line)) => Err(format!("nothing was asked, and it said {line}")),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Ok(status),
+        }
     }
 }
 

@@ -3,20 +3,19 @@
 use std::{env, process::Command};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{
-    Version,
-    protocol::{Toolchain, ToolchainSearch},
-};
+use doze_contract::{Version, protocol::Toolchain};
 
-/// Every toolchain that `search` finds: the folder that the environment variable `variable` names
-/// and those of the operating system. A test with an empty list has nothing to run and has to say
-/// so.
-pub fn toolchains(search: &ToolchainSearch, variable: &str) -> Vec<Toolchain> {
+use crate::About;
+
+/// Every toolchain of an engine: the one in the folder that `DOZE_<ENGINE>_BINDIR` names and those
+/// of the operating system. A test with an empty list has nothing to run and has to say so.
+pub fn toolchains(about: &About) -> Vec<Toolchain> {
+    let variable = format!("DOZE_{}_BINDIR", about.engine.to_ascii_uppercase());
     let named = env::var(variable).ok().map(Utf8PathBuf::from);
-    let system = search.folders.iter().flat_map(|folder| expand(folder));
+    let system = about.folders.iter().flat_map(|folder| expand(folder));
     let mut found: Vec<Toolchain> = Vec::new();
     for folder in named.into_iter().chain(system) {
-        if let Some(toolchain) = look_in(search, &folder)
+        if let Some(toolchain) = look_in(about, &folder)
             && found.iter().all(|other| other.version != toolchain.version)
         {
             found.push(toolchain);
@@ -25,11 +24,11 @@ pub fn toolchains(search: &ToolchainSearch, variable: &str) -> Vec<Toolchain> {
     found
 }
 
-fn look_in(search: &ToolchainSearch, folder: &Utf8Path) -> Option<Toolchain> {
-    if !search.needs.iter().all(|name| folder.join(name).is_file()) {
+fn look_in(about: &About, folder: &Utf8Path) -> Option<Toolchain> {
+    if !about.needs.iter().all(|name| folder.join(name).is_file()) {
         return None;
     }
-    search.servers.iter().find_map(|name| {
+    about.servers.iter().find_map(|name| {
         let server = folder.join(name);
         let output = Command::new(&server).arg("--version").output().ok()?;
         Some(Toolchain {

@@ -66,9 +66,9 @@ pub fn launcher(description: &Description) -> Vec<String> {
 
 impl World {
     /// An instance for the driver `program` and the engine of `toolchain`, with nothing in it.
-    pub fn new(program: &str, toolchain: &Toolchain) -> Result<Self, WorldError> {
+    pub fn new(program: impl AsRef<Utf8Path>, toolchain: &Toolchain) -> Result<Self, WorldError> {
         let folder = tempfile::Builder::new().prefix("doze-").tempdir()?;
-        let driver = Utf8PathBuf::from(program);
+        let driver = program.as_ref().to_owned();
         let description = Session::start(&[], &driver)?.describe()?;
         let world = Self {
             folder,
@@ -113,20 +113,25 @@ impl World {
         })
     }
 
-    /// Checks `block` and plans the instance.
-    pub fn plan(&self, instance: &str, block: &Map<String, Value>) -> Result<Plan, WorldError> {
-        let mut session = self.session()?;
+    /// The block, as the driver's `check` answers it.
+    pub fn checked(&self, instance: &str, block: &Map<String, Value>) -> Result<Value, WorldError> {
         let check = Check {
             instance: InstanceName::new(instance)?,
             version: self.toolchain.version.clone(),
             block: block.clone(),
         };
-        let checked = session.check(check)?;
-        if !checked.problems.is_empty() {
-            return Err(WorldError::Problems(checked.problems));
+        let checked = self.session()?.check(check)?;
+        if checked.problems.is_empty() {
+            Ok(checked.block)
+        } else {
+            Err(WorldError::Problems(checked.problems))
         }
-        let call = self.plan_call(instance, checked.block)?;
-        let body = session.plan(call.clone())?;
+    }
+
+    /// Checks `block` and plans the instance.
+    pub fn plan(&self, instance: &str, block: &Map<String, Value>) -> Result<Plan, WorldError> {
+        let call = self.plan_call(instance, self.checked(instance, block)?)?;
+        let body = self.session()?.plan(call.clone())?;
         Ok(self.around(call, body))
     }
 

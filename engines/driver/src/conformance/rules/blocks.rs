@@ -1,0 +1,131 @@
+//! What `check` says of blocks that follow from the schema alone. It must not know any engine's
+//! keys.
+
+use doze_contract::{
+    InstanceName,
+    protocol::{Check, Checked, Problem},
+};
+use serde_json::{Map, Value, json};
+
+use super::properties;
+use crate::conformance::{
+    World,
+    report::{Flaw, Rules, demand, same},
+};
+
+/// A value that no message may repeat.
+const SECRET: &str = "xyzzy-4711";
+
+pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
+    rules.last(
+        "check: the same answer each time, in another process as well",
+        || {
+            for block in [Map::new(), unknown()] {
+                same(&ask(world, block.clone())?, &ask(world, block)?)?;
+            }
+            Ok(())
+        },
+    );
+    rules.last(
+        "check: every default that the schema tells is filled in, and right",
+        || {
+            let filled = ask(world, Map::new())?.block;
+            for (name, property) in properties(world.description()) {
+                let Some(default) = property.get("default") else {
+                    continue;
+                };
+                demand(filled.get(name) == Some(default), || {
+                    format!(
+                        "expected {name} = {default}\ncame     {:?}",
+                        filled.get(name)
+                    )
+                })?;
+                let alone = Map::from_iter([(name.to_owned(), default.clone())]);
+                let problems = ask(world, alone)?.problems;
+                demand(problems.is_empty(), || {
+                    format!("{name} = {default}: {problems:?}")
+                })?;
+            }
+            Ok(())
+        },
+    );
+    rules.last(
+        "check: what it answered is right, and stays as it is",
+        || {
+            let Value::Object(block) = ask(world, Map::new())?.block else {
+                return Err(Flaw::Broken("the block is no object".to_owned()));
+            };
+            let again = ask(world, block.clone())?;
+            demand(again.problems.is_empty(), || {
+                format!("{:?}", again.problems)
+            })?;
+            same(&again.block, &Value::Object(block))
+        },
+    );
+    rules.last("check: a wrong value is told with its path", || {
+        for (name, _) in properties(world.description()) {
+            let array = Map::from_iter([(name.to_owned(), json!([]))]);
+            told(&ask(world, array)?, name, false)?;
+        }
+        Ok(())
+    });
+    rules.last(
+        "check: unknown keys are told with their paths, all at once",
+        || {
+            let block = unknown();
+            let checked = ask(world, block.clone())?;
+            block.keys().try_for_each(|name| told(&checked, name, true))
+        },
+    );
+    rules.last(
+        "check: no problem repeats a value that may be a secret",
+        || {
+            for (name, property) in properties(world.description()) {
+                // Who may choose from a list chooses no secret.
+                if property.get("enum").is_some() {
+                    continue;
+                }
+                let text = format!("{SECRET}\0\n");
+                for value in [
+                    json!(text),
+                    json!([SECRET]),
+                    json!({ "x": text, "y": [SECRET] }),
+                ] {
+                    let block = Map::from_iter([(name.to_owned(), value)]);
+                    for Problem { message, hint, .. } in ask(world, block)?.problems {
+                        let said = format!("{message} {}", hint.unwrap_or_default());
+                        demand(!said.contains(SECRET), || format!("`{name}`: {said}"))?;
+                    }
+                }
+            }
+            Ok(())
+        },
+    );
+}
+
+/// Keys that no engine has.
+fn unknown() -> Map<String, Value> {
+    ["no such key", "%s", ""]
+        .map(|name| (name.to_owned(), json!(1)))
+        .into_iter()
+        .collect()
+}
+
+fn told(checked: &Checked, name: &str, key: bool) -> Result<(), Flaw> {
+    let here = |p: &Problem| p.at == [name] && p.key == key;
+    demand(checked.problems.iter().any(here), || {
+        format!(
+            "expected a problem with \"at\": [{name:?}], \"key\": {key}\ncame     {:?}",
+            checked.problems
+        )
+    })
+}
+
+fn ask(world: &World, block: Map<String, Value>) -> Result<Checked, Flaw> {
+    let call = Check {
+        instance: InstanceName::new("app")?,
+        version: world.version().clone(),
+        block,
+    };
+    Ok(world.session()?.check(call)?)
+}

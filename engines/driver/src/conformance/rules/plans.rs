@@ -1,0 +1,166 @@
+//! What a plan has to be, without running it. It must not know any engine.
+
+use camino::Utf8Path;
+use doze_contract::{
+    Endpoint, Plan,
+    plan::{Hello, Readiness},
+};
+use serde_json::{Map, Value};
+
+use super::{Subject, properties};
+use crate::conformance::{
+    World,
+    report::{Flaw, Rules, demand, same},
+};
+
+/// What a password is in a plan that is made to look for it.
+const SECRET: &str = "xyzzy-4711";
+
+/// Puts the rules of plans to the test, and gives what a client of the engine says first.
+pub(super) fn check(
+    rules: &mut Rules<'_>,
+    world: &World,
+    subject: &Subject,
+) -> Result<Hello, Flaw> {
+    let plan = rules.rule(
+        "plan: made for programs and folders that are not there",
+        || Ok(world.plan("app", &subject.block)?),
+    );
+    let plan = plan.as_ref().map_err(Clone::clone);
+    rules.last(
+        "plan: the same answer each time, in another process as well",
+        || same(&world.plan("app", &subject.block)?, plan.clone()?),
+    );
+    rules.last(
+        "plan: writes and listens in the run folder, works in its own folders",
+        || paths(plan.clone()?),
+    );
+    rules.last(
+        "plan: a program to spawn, an absolute path, with time to start and to stop",
+        || members(plan.clone()?),
+    );
+    rules.last("plan: a hello whose answer can be recognised", || {
+        let hello = &plan.clone()?.body.hello;
+        demand(!hello.ready.0.is_empty(), || "`ready` is empty".to_owned())?;
+        demand(hello.busy.iter().all(|busy| !busy.0.is_empty()), || {
+            "one of `busy` is empty".to_owned()
+        })
+    });
+    rules.last(
+        "plan: a variable, and the URL of the first endpoint",
+        || connection(world, plan.clone()?, &subject.block),
+    );
+    rules.last(
+        "plan: no secret on a command line or in an environment",
+        || seclusion(world, subject),
+    );
+    plan.map(|plan| plan.body.hello.clone())
+}
+
+/// An instance owns its `run` folder and its data directory, and nothing else.
+fn paths(plan: &Plan) -> Result<(), Flaw> {
+    let run = &plan.paths.run;
+    let own = |path: &Utf8Path| path.starts_with(run) || path.starts_with(&plan.paths.data);
+    for file in &plan.body.files {
+        demand(file.path.parent() == Some(run), || {
+            format!("{} is not a file in {run}", file.path)
+        })?;
+    }
+    match &plan.body.upstream {
+        Endpoint::Unix(path) if path.starts_with(run) => {}
+        upstream @ (Endpoint::Unix(_) | Endpoint::Tcp(_)) => {
+            return Err(Flaw::Broken(format!(
+                "{upstream} is no unix socket in {run}"
+            )));
+        }
+    }
+    for member in &plan.body.members {
+        let mut paths = vec![&member.cwd];
+        paths.extend(&member.pid_file);
+        if let Readiness::FileLine { path, .. } = &member.ready {
+            paths.push(path);
+        }
+        for path in paths {
+            demand(own(path), || format!("{path} belongs to somebody else"))?;
+        }
+    }
+    Ok(())
+}
+
+fn members(plan: &Plan) -> Result<(), Flaw> {
+    demand(!plan.body.members.is_empty(), || {
+        "there is no member".to_owned()
+    })?;
+    for member in &plan.body.members {
+        let name = &member.name;
+        let program = member.argv.first();
+        demand(
+            program.is_some_and(|program| program.starts_with('/')),
+            || format!("the program of `{name}` is {program:?}"),
+        )?;
+        let times = [member.ready_within, member.stop.within];
+        demand(times.iter().all(|time| !time.is_zero()), || {
+            format!("`{name}` has no time")
+        })?;
+        if let Readiness::FileLine { line, .. } = &member.ready {
+            demand(*line > 0, || "lines are counted from 1".to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<(), Flaw> {
+    let connection = &plan.body.connection;
+    let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let variable = connection.variable.as_str();
+    let right = variable.starts_with(|c: char| name(c) && !c.is_ascii_digit());
+    demand(right && variable.chars().all(name), || {
+        format!("{variable:?} is no name of a variable")
+    })?;
+    let mut call = world.plan_call("app", world.checked("app", block)?)?;
+    call.endpoints.reverse();
+    let other = world.session()?.plan(call)?.connection.url;
+    demand(other != connection.url, || {
+        format!("two endpoints have the URL {other}")
+    })
+}
+
+/// Command lines and environments can be read by every user of the machine.
+fn seclusion(world: &World, subject: &Subject) -> Result<(), Flaw> {
+    let (block, secrets) = if subject.secrets.is_empty() {
+        guessed(world)?
+    } else {
+        (subject.block.clone(), subject.secrets.clone())
+    };
+    let plan = world.plan("app", &block)?;
+    let mut words = Vec::new();
+    for member in &plan.body.members {
+        words.extend(&member.argv);
+        words.extend(member.env.iter().flat_map(|(name, value)| [name, value]));
+    }
+    for word in words {
+        demand(secrets.iter().all(|secret| !word.contains(secret)), || {
+            format!("there is one in {word:?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// A block with a secret for each key that is called so.
+fn guessed(world: &World) -> Result<(Map<String, Value>, Vec<String>), Flaw> {
+    let called = |name: &str| {
+        ["password", "secret", "token"]
+            .iter()
+            .any(|it| name.contains(it))
+    };
+    let block: Map<_, _> = properties(world.description())
+        .into_iter()
+        .filter(|(name, property)| called(name) && property.get("enum").is_none())
+        .map(|(name, _)| (name.to_owned(), Value::from(SECRET)))
+        .collect();
+    if block.is_empty() {
+        let why = "no key is called password, secret or token";
+        return Err(Flaw::NotRun(why.to_owned()));
+    }
+    Ok((block, vec![SECRET.to_owned()]))
+}
