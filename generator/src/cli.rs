@@ -100,6 +100,13 @@ pub enum Command {
         /// The instance
         name: String,
     },
+    /// For those who write drivers
+    #[command(disable_help_subcommand = true)]
+    Driver {
+        /// What to do
+        #[command(subcommand)]
+        command: DriverCommand,
+    },
     /// Show how it works, in a throw-away project
     Demo,
     /// Print the version
@@ -108,6 +115,22 @@ pub enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+}
+
+/// The commands of `doze driver`.
+#[derive(Debug, Subcommand)]
+pub enum DriverCommand {
+    /// Put every rule of the driver protocol to a driver, and run its engine
+    Test {
+        /// The driver program
+        path: Utf8PathBuf,
+        /// The folder of the engine's programs [default: where doze would look for them]
+        #[arg(long, value_name = "DIR")]
+        toolchain: Option<Utf8PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -3,6 +3,7 @@
 mod completions;
 mod demo;
 mod down;
+mod driver;
 mod env;
 mod generate;
 mod hold;
@@ -22,7 +23,7 @@ use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
 use rustix::fs::Mode;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, DriverCommand},
     compile::{self, Host},
     config::{self, File, Project},
     diagnostic::nearest,
@@ -83,6 +84,13 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sleep { name } => sleep::run(&context, &name).map(done),
         Command::Logs { name, follow } => logs::run(&context, &name, follow).map(done),
         Command::Url { name } => env::url(&context, &name).map(done),
+        Command::Driver { command } => match command {
+            DriverCommand::Test {
+                path,
+                toolchain,
+                json,
+            } => driver::test(&context, &path, toolchain.as_deref(), json).map(done),
+        },
         Command::Demo => demo::run(&context).map(done),
         Command::Version => print(format_args!("doze {}\n", env!("CARGO_PKG_VERSION")))
             .map_err(Failure::io("print"))

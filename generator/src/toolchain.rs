@@ -41,11 +41,14 @@ impl Toolchains {
     }
 }
 
-/// The newest of the versions that a driver knows and of which there is a toolchain, newest first.
-pub fn newest_known<'a>(about: &'a Description, found: &[Toolchain]) -> Option<&'a Version> {
+/// The newest of these toolchains that a driver knows, with the major that it belongs to.
+pub fn newest_known<'a>(
+    about: &'a Description,
+    found: &'a [Toolchain],
+) -> Option<(&'a Toolchain, &'a Version)> {
     found
         .iter()
-        .find_map(|toolchain| about.major_of(&toolchain.version))
+        .find_map(|toolchain| Some((toolchain, about.major_of(&toolchain.version)?)))
 }
 
 /// The variable that names the folder of an engine's programs.
@@ -91,7 +94,8 @@ fn expand(pattern: &str) -> Vec<Utf8PathBuf> {
     folders
 }
 
-fn toolchain(folder: &Utf8Path, search: &ToolchainSearch) -> Option<Toolchain> {
+/// The toolchain in a folder.
+pub fn toolchain(folder: &Utf8Path, search: &ToolchainSearch) -> Option<Toolchain> {
     let is_there = |name: &String| fs::metadata(folder.join(name)).is_ok_and(|file| file.is_file());
     if !search.needs.iter().all(is_there) {
         return None;

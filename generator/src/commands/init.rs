@@ -63,7 +63,7 @@ fn starter(context: &Context, folder: &Utf8Path) -> Result<String, Failure> {
             continue;
         };
         let found = toolchains.of(engine, &description.toolchain);
-        let version = newest_known(&description, &found);
+        let version = newest_known(&description, &found).map(|(_, major)| major);
         let port = free_port(description.default_port, &ports);
         ports.push(port);
         line("");

@@ -159,7 +159,9 @@ impl Context<'_> {
         let Some(version) = &block.version else {
             if !block.has_version {
                 let message = format!("`{}` has no version", block.name);
-                let newest = newest_known(self.description, &found())
+                let found = found();
+                let newest = newest_known(self.description, &found)
+                    .map(|(_, major)| major)
                     .or(self.description.majors.last())
                     .map(|version| format!("add `version = {}`", version_in_toml(version)));
                 let found = Diagnostic::new(Code::Missing, block.name_span.clone(), message)

@@ -119,22 +119,35 @@ fn help(world: &World, command: &[&str]) -> (String, BTreeSet<String>) {
     (usage.expect("a usage line").to_owned(), options.collect())
 }
 
+/// The commands below these words, each with all of its words; those that only lead to others are
+/// none.
+fn commands(world: &World, words: &str) -> BTreeSet<String> {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let text = world.run(&[&["doze"], words.as_slice(), &["--help"]].concat());
+    let Some((_, list)) = text.split_once("Commands:\n") else {
+        return BTreeSet::from([words.join(" ")]);
+    };
+    let list = list.split_once("\n\n").expect("the list ends").0;
+    let below = list.lines().filter_map(|line| {
+        let name = line.strip_prefix("  ")?;
+        // What goes on in the next line is indented further.
+        name.starts_with(|c: char| c != ' ')
+            .then(|| name.split_whitespace().next())?
+    });
+    let below = below.map(|name| format!("{} {name}", words.join(" ")));
+    below.flat_map(|words| commands(world, &words)).collect()
+}
+
 #[test]
 fn commands_md_lists_every_command_with_its_options() {
     let world = World::new();
-    let text = world.run(&["doze", "--help"]);
-    let (_, list) = text.split_once("Commands:\n").expect("a list of commands");
-    let list = list.split_once("\n\n").expect("the list ends").0;
-    let commands = list
-        .lines()
-        .filter_map(|line| line.split_whitespace().next());
-    let commands: BTreeSet<&str> = commands.collect();
+    let commands = commands(&world, "");
 
     let page = Page::read("docs/reference/commands.md");
     let sections = page.sections();
     let listed = sections
         .iter()
-        .filter_map(|(heading, _)| heading.strip_prefix("doze "));
+        .filter_map(|(heading, _)| Some(heading.strip_prefix("doze ")?.to_owned()));
     assert_same("commands.md", &listed.collect(), &commands);
 
     let everybodys = ["-c, --config <PATH>", "-h, --help"].map(str::to_owned);
@@ -144,7 +157,8 @@ fn commands_md_lists_every_command_with_its_options() {
     for command in commands {
         let heading = format!("doze {command}");
         let lines = page.section(&heading);
-        let (usage, options) = help(&world, &[command]);
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let (usage, options) = help(&world, &words);
         assert!(
             lines.contains(&format!("    {usage}").as_str()),
             "{heading}: {usage}"
