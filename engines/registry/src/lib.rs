@@ -16,6 +16,7 @@ pub mod pack;
 pub mod pins;
 mod pipe;
 pub mod progress;
+pub mod publish;
 mod replace;
 pub mod select;
 pub mod store;
