@@ -1,0 +1,68 @@
+# Debian's archive through apt, with lists of its own: the machine's apt is read, never changed.
+#
+# Where the archive is, how to reach it and which keys sign it, the machine's own configuration says.
+#
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # cache comes from whoever sources this
+
+# debian_arch TARGET: what Debian calls it.
+debian_arch() {
+    case $1 in
+        x86_64-*-linux-gnu) echo amd64 ;;
+        aarch64-*-linux-gnu) echo arm64 ;;
+        *) die "Debian has nothing for $1" ;;
+    esac
+}
+
+# The line of sources.list for another suite of the archive that this machine is installed from.
+source_line() {
+    local codename uri keys
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    # shellcheck disable=SC2016 # apt's own words
+    read -r uri keys < <(
+        apt-get indextargets --format '$(REPO_URI) $(SIGNED_BY)' \
+            'Created-By: Packages' "Release: $codename" 'Component: main'
+    ) || die "the sources of apt name no archive for '$codename'"
+    # apt leaves the word as it is where there is no such option.
+    case $keys in
+        /*) echo "deb [signed-by=$keys] $uri $1 main" ;;
+        *) echo "deb $uri $1 main" ;;
+    esac
+}
+
+# apt SUITE ARCH PROGRAM ARGUMENT...: runs it on the lists of SUITE for ARCH alone.
+apt() {
+    local state=$cache/apt/$1-$2 program=$3
+    local options=(
+        -o "Dir::Etc::SourceList=$state/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state"
+        -o "APT::Architecture=$2" -o "APT::Architectures=$2"
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+        -o Dpkg::Use-Pty=0
+    )
+    # Its folders are not open to the user that apt would fetch as.
+    [ "$(id -u)" != 0 ] || options+=(-o APT::Sandbox::User=root)
+    shift 3
+    "$program" "${options[@]}" "$@"
+}
+
+# update SUITE ARCH: fetches the lists.
+update() {
+    local state=$cache/apt/$1-$2
+    mkdir -p "$state/lists/partial" "$state/archives/partial"
+    source_line "$1" >"$state/sources.list"
+    say "reading the lists of $1 for $2"
+    apt "$1" "$2" apt-get -qq update || die "cannot read the lists of $1 for $2"
+}
+
+# download SUITE ARCH PACKAGE=VERSION...: into the current folder.
+download() {
+    local suite=$1 arch=$2
+    shift 2
+    [ -e "$cache/apt/$suite-$arch/sources.list" ] || update "$suite" "$arch"
+    apt "$suite" "$arch" apt-get -qq download "$@" 2>/dev/null && return
+    # The lists may be older than the pins.
+    update "$suite" "$arch"
+    apt "$suite" "$arch" apt-get -qq download "$@" ||
+        die "$suite does not offer this (any more): see 'pin'"
+}
