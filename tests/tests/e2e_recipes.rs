@@ -155,6 +155,28 @@ fn a_recipe_makes_the_same_tree_each_time_and_it_boots_elsewhere() {
 }
 
 #[test]
+fn the_oldest_and_the_newest_postgres_boot_with_what_they_link_to() {
+    let Some(mut bench) = Bench::new() else {
+        return;
+    };
+    for major in ["14", "18"] {
+        let tree = bench.boots(&["postgres", major], "postgres");
+        assert!(names(&tree.join("lib")).contains(&"libicudata.so.72".to_owned()));
+        fs::remove_dir_all(tree).expect("our folder");
+    }
+    bench.repin("postgres", |pins| {
+        let kept = pins.split_inclusive('\n');
+        kept.filter(|pin| !pin.contains(" libxml2 ")).collect()
+    });
+    let said = refused(&mut bench.build(&["postgres"], &bench.out("postgres")));
+    assert!(
+        said.contains("libxml2.so.2 => not found, needed by bin/postgres"),
+        "{said}"
+    );
+    bench.assert_clean(&[]);
+}
+
+#[test]
 fn a_download_with_another_digest_is_refused() {
     let Some(mut bench) = Bench::new() else {
         return;

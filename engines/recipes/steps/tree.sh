@@ -71,12 +71,13 @@ bundle() {
 
 # strip_all: removes what only debuggers read.
 strip_all() {
-    local strip=strip file
+    local strip=strip files
     if [ "$target" != "$host" ]; then
         strip=${target%%-*}-linux-gnu-strip
         need "$strip" "binutils-${target%%-*}-linux-gnu"
     fi
-    while IFS= read -r file; do "$strip" --strip-unneeded "$file"; done < <(elves)
+    mapfile -t files < <(elves)
+    "$strip" --strip-unneeded "${files[@]}"
 }
 
 # point_inside: lets everything find its libraries relative to itself.
