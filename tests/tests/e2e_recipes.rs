@@ -177,6 +177,14 @@ fn the_oldest_and_the_newest_postgres_boot_with_what_they_link_to() {
 }
 
 #[test]
+fn the_newest_is_built_if_no_major_is_named() {
+    if let Some(bench) = Bench::new() {
+        let tree = bench.boots(&["memcached"], "memcached");
+        assert_eq!(names(&tree.join("bin")), ["memcached"]);
+    }
+}
+
+#[test]
 fn a_download_with_another_digest_is_refused() {
     let Some(mut bench) = Bench::new() else {
         return;

@@ -36,6 +36,8 @@ apt() {
     local options=(
         -o "Dir::Etc::SourceList=$state/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state"
+        # What is installed here has no say.
+        -o Dir::State::status=/dev/null
         -o "APT::Architecture=$2" -o "APT::Architectures=$2"
         -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
         -o Dpkg::Use-Pty=0

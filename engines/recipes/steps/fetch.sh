@@ -96,10 +96,11 @@ from() {
 
 # origin: what the tree was made of. A pin that nothing uses is an error.
 origin() {
-    local source name version sha256 text=''
+    local source name version sha256 text='' idle=''
     while read -r source name version sha256; do
-        [ -e "$work/packages/$name/.used" ] || die "$name is pinned, and nothing in the tree needs it"
+        [ -e "$work/packages/$name/.used" ] || idle+=" $name"
         text+="${text:+; }$source $name $version sha256:$sha256"
     done < <(pins)
+    [ -z "$idle" ] || die "these are pinned, and nothing in the tree needs them:$idle"
     echo "$text"
 }

@@ -30,10 +30,11 @@ debian_licence() {
     done < <(grep -oE '/usr/share/common-licenses/[A-Za-z0-9.-]*[A-Za-z0-9]' "$doc/copyright" | xargs -rn 1 basename | sort -u)
 }
 
-# elves: every ELF file of the tree.
+# elves: every ELF file of the tree, but those of glibc, which stay as they are.
 elves() {
     local file magic
     while IFS= read -r file; do
+        ! is_glibc "${file##*/}" || continue
         IFS= read -r -N 4 magic <"$file" 2>/dev/null || continue
         [ "$magic" != $'\x7fELF' ] || echo "$file"
     done < <(find "$tree" -type f | sort)
@@ -50,7 +51,7 @@ bundle() {
         open=("${open[@]:1}")
         while read -r library; do
             [ ! -e "$tree/lib/$library" ] || continue
-            if [ -z "${own_glibc:-}" ] && is_glibc "$library"; then continue; fi
+            if [ -z "$own_glibc" ] && is_glibc "$library"; then continue; fi
             found=$(find "$work/packages" -path "*/lib/*/$library" | sort | head -n 1)
             if [ -z "$found" ]; then
                 missing[$library]+=" ${file#"$tree/"}"
@@ -69,6 +70,23 @@ bundle() {
     [ ${#missing[@]} = 0 ] || die 'no pinned package has these libraries'
 }
 
+# launchers: for a tree with a glibc of its own (own_glibc). Which loader starts a program stands in
+# the program as an absolute path, so that a script with its name starts it by the loader.
+launchers() {
+    local program loader
+    loader=$(cd "$tree/lib" && echo ld-linux*.so.*)
+    mkdir "$tree/libexec"
+    for program in "$tree"/bin/*; do
+        mv "$program" "$tree/libexec/"
+        cat >"$program" <<END
+#!/bin/sh
+# Starts libexec/${program##*/} with the C library that it was made for.
+tree=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
+exec "\$tree/lib/$loader" --argv0 "\$0" --library-path "\$tree/lib" "\$tree/libexec/${program##*/}" "\$@"
+END
+    done
+}
+
 # strip_all: removes what only debuggers read.
 strip_all() {
     local strip=strip files
@@ -84,7 +102,6 @@ strip_all() {
 point_inside() {
     local file inside library
     while IFS= read -r file; do
-        if [ -n "${own_glibc:-}" ] && is_glibc "${file##*/}"; then continue; fi
         inside=''
         while read -r library; do
             [ ! -e "$tree/lib/$library" ] || inside=1
@@ -103,12 +120,19 @@ point_inside() {
 settle() {
     find "$tree" -type d -exec chmod 755 {} +
     find "$tree" -type f -exec chmod 644 {} +
-    find "$tree/bin" "$tree/libexec" -type f -exec chmod 755 {} + 2>/dev/null || [ ! -e "$tree/libexec" ]
+    find "$tree" -type f \( -path '*/bin/*' -o -path '*/libexec/*' -o -name 'ld-linux*' \) -exec chmod 755 {} +
 }
 
-# The newest glibc that anything in the tree asks for.
-glibc_needed() {
-    local file
-    while IFS= read -r file; do readelf --version-info --wide "$file"; done < <(elves) |
-        grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1 | sed 's/_/ /'
+# needs: what the tree expects of a machine.
+needs() {
+    local file newest
+    if [ -n "$own_glibc" ]; then
+        echo 'its own glibc'
+        return
+    fi
+    newest=$(
+        while IFS= read -r file; do readelf --version-info --wide "$file"; done < <(elves) |
+            grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1
+    )
+    echo "${newest/_/ } or newer"
 }
