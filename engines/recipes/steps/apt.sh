@@ -30,28 +30,33 @@ source_line() {
     esac
 }
 
-# apt SUITE ARCH PROGRAM ARGUMENT...: runs it on the lists of SUITE for ARCH alone.
+# apt SUITE ARCH PROGRAM ARGUMENT...: runs it on the lists of SUITE for ARCH alone. Neither what is
+# installed here has a say, nor what the machine does after its own updates, such as cleaning up.
 apt() {
-    local state=$cache/apt/$1-$2 program=$3
-    local options=(
-        -o "Dir::Etc::SourceList=$state/sources.list" -o Dir::Etc::SourceParts=/dev/null
-        -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state"
-        # What is installed here has no say.
-        -o Dir::State::status=/dev/null
-        -o "APT::Architecture=$2" -o "APT::Architectures=$2"
-        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
-        -o Dpkg::Use-Pty=0
-    )
-    # Its folders are not open to the user that apt would fetch as.
-    [ "$(id -u)" != 0 ] || options+=(-o APT::Sandbox::User=root)
-    shift 3
-    "$program" "${options[@]}" "$@"
+    local state=$cache/apt/$1-$2
+    mkdir -p "$state/lists/partial" "$state/archives/partial"
+    cat >"$state/apt.conf" <<END
+Dir::Etc::SourceList "$state/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "$state/lists";
+Dir::State::Status "/dev/null";
+Dir::Cache "$state";
+APT::Architecture "$2";
+APT::Architectures "$2";
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+END
+    "$3" --config-file "$state/apt.conf" "${@:4}"
 }
 
 # update SUITE ARCH: fetches the lists.
 update() {
     local state=$cache/apt/$1-$2
-    mkdir -p "$state/lists/partial" "$state/archives/partial"
+    mkdir -p "$state"
     source_line "$1" >"$state/sources.list"
     say "reading the lists of $1 for $2"
     apt "$1" "$2" apt-get -qq update || die "cannot read the lists of $1 for $2"

@@ -19,9 +19,10 @@ unprivileged() {
 # run PROGRAM ARGUMENT...: from the tree.
 run() { (unprivileged "$tree/bin/$1" "${@:2}"); }
 
-# boot PROGRAM ARGUMENT...: the same, in the background; it is the engine from now on.
+# boot PROGRAM ARGUMENT...: the same, in the background; it is the engine from now on, and does not
+# outlive a check that is killed.
 boot() {
-    (unprivileged "$tree/bin/$1" "${@:2}" >"$work/log" 2>&1 </dev/null) &
+    (unprivileged setpriv --pdeathsig KILL "$tree/bin/$1" "${@:2}" >"$work/log" 2>&1 </dev/null) &
     engine=$!
 }
 

@@ -30,7 +30,10 @@ in_cache() {
 wheel_tags() {
     local minor
     case $target in
-        *-linux-gnu) for minor in {5..36}; do echo "manylinux_2_${minor}_${target%%-*}"; done ;;
+        *-linux-gnu)
+            echo "manylinux2014_${target%%-*}"
+            for minor in {5..36}; do echo "manylinux_2_${minor}_${target%%-*}"; done
+            ;;
         aarch64-apple-darwin) echo macosx_15_0_arm64 ;;
         x86_64-apple-darwin) echo macosx_15_0_x86_64 ;;
     esac
