@@ -6,10 +6,6 @@
 majors='10.11 11.8'
 licence=GPL-2.0-only
 
-case $major in
-    11.8) own_glibc=1 ;;
-esac
-
 version() {
     local pinned
     read -r _ _ pinned _ < <(pins)
@@ -19,6 +15,9 @@ version() {
 
 assemble() {
     local server client dump all
+    case $major in
+        11.8) own_glibc=1 ;;
+    esac
     server=$(from mariadb-server-core)
     client=$(from mariadb-client-core)
     dump=$(from mariadb-client)

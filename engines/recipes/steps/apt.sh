@@ -1,6 +1,6 @@
 # Debian's archive through apt, with lists of its own: the machine's apt is read, never changed.
 #
-# Where the archive is, how to reach it and which keys sign it, the machine's own configuration says.
+# Where the archive is and how to reach it, the machine's own configuration says.
 #
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # cache comes from whoever sources this
@@ -14,20 +14,17 @@ debian_arch() {
     esac
 }
 
-# The line of sources.list for another suite of the archive that this machine is installed from.
+# source_line SUITE: what names it in the archive that this machine is installed from.
 source_line() {
-    local codename uri keys
+    local codename uri keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ -e "$keys" ] || die "the keys of Debian's archive are missing: install debian-archive-keyring"
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    # shellcheck disable=SC2016 # apt's own words
-    read -r uri keys < <(
-        apt-get indextargets --format '$(REPO_URI) $(SIGNED_BY)' \
+    # shellcheck disable=SC2016 # apt's own word
+    read -r uri < <(
+        apt-get indextargets --format '$(REPO_URI)' \
             'Created-By: Packages' "Release: $codename" 'Component: main'
     ) || die "the sources of apt name no archive for '$codename'"
-    # apt leaves the word as it is where there is no such option.
-    case $keys in
-        /*) echo "deb [signed-by=$keys] $uri $1 main" ;;
-        *) echo "deb $uri $1 main" ;;
-    esac
+    echo "deb [signed-by=$keys] $uri $1 main"
 }
 
 # apt SUITE ARCH PROGRAM ARGUMENT...: runs it on the lists of SUITE for ARCH alone. Neither what is

@@ -67,13 +67,14 @@ libraries() {
     while IFS= read -r file; do
         while read -r line; do
             case $line in
-                *"=> $tree/"* | "$tree"/lib/ld-linux* | linux-vdso.* | /lib*/ld-linux* | 'statically linked') continue ;;
+                *"=> $tree/"* | "$tree"/lib/ld-linux* | linux-vdso.* | /lib*/ld-linux*) continue ;;
+                'statically linked' | 'ldd: warning:'*) continue ;;
                 *'not found'*) ;;
                 *) ! is_glibc "${line%% *}" || continue ;;
             esac
             strangers+=$'\n'"${file#"$tree/"}: $line"
         done < <(list "$file")
-    done < <(find "$tree" -type f \( -path '*/bin/*' -o -path '*/libexec/*' -o -name '*.so*' \))
+    done < <(find "$tree" -type f \( -path "$tree/bin/*" -o -path "$tree/libexec/*" -o -name '*.so*' \))
     [ -z "$strangers" ] || die "these libraries come from elsewhere:$strangers"
 }
 
@@ -81,12 +82,14 @@ libraries() {
 list() {
     local loader
     [ "$(head -c 4 "$1" | tail -c 3)" = ELF ] || return 0
-    for loader in "$tree"/lib/ld-linux*.so.*; do
-        [ "$1" != "$loader" ] || return 0
-        [ -e "$loader" ] || { ldd "$1" && return 0; }
-        "$loader" --list --library-path "$tree/lib" "$1" && return 0
-    done 2>&1
-    echo "ldd failed: not found"
+    loader=$(echo "$tree"/lib/ld-linux*.so.*)
+    if [ "$1" = "$loader" ]; then
+        return 0
+    elif [ -e "$loader" ]; then
+        "$loader" --list --library-path "$tree/lib" "$1"
+    else
+        ldd "$1"
+    fi 2>&1 || echo 'its libraries => not found'
 }
 
 # nothing_left: no process of the tree is alive.

@@ -120,7 +120,7 @@ point_inside() {
 settle() {
     find "$tree" -type d -exec chmod 755 {} +
     find "$tree" -type f -exec chmod 644 {} +
-    find "$tree" -type f \( -path '*/bin/*' -o -path '*/libexec/*' -o -name 'ld-linux*' \) -exec chmod 755 {} +
+    find "$tree" -type f \( -path "$tree/bin/*" -o -path "$tree/libexec/*" -o -name 'ld-linux*' \) -exec chmod 755 {} +
 }
 
 # needs: what the tree expects of a machine.
