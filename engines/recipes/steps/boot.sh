@@ -68,28 +68,25 @@ libraries() {
         while read -r line; do
             case $line in
                 *"=> $tree/"* | "$tree"/lib/ld-linux* | linux-vdso.* | /lib*/ld-linux*) continue ;;
-                'statically linked' | 'ldd: warning:'*) continue ;;
+                'statically linked' | 'not a dynamic executable' | 'ldd: warning:'*) continue ;;
                 *'not found'*) ;;
                 *) ! is_glibc "${line%% *}" || continue ;;
             esac
             strangers+=$'\n'"${file#"$tree/"}: $line"
         done < <(list "$file")
-    done < <(find "$tree" -type f \( -path "$tree/bin/*" -o -path "$tree/libexec/*" -o -name '*.so*' \))
+    done < <(elves)
     [ -z "$strangers" ] || die "these libraries come from elsewhere:$strangers"
 }
 
-# list FILE: its libraries as ldd shows them; by the tree's own loader if it has one.
+# list FILE: its libraries as ldd shows them, or what is wrong with it; by the tree's own loader if it has one.
 list() {
     local loader
-    [ "$(head -c 4 "$1" | tail -c 3)" = ELF ] || return 0
     loader=$(echo "$tree"/lib/ld-linux*.so.*)
-    if [ "$1" = "$loader" ]; then
-        return 0
-    elif [ -e "$loader" ]; then
+    if [ -e "$loader" ]; then
         "$loader" --list --library-path "$tree/lib" "$1"
     else
         ldd "$1"
-    fi 2>&1 || echo 'its libraries => not found'
+    fi 2>&1 || :
 }
 
 # nothing_left: no process of the tree is alive.

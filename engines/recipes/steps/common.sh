@@ -1,6 +1,7 @@
 # What build, check and pin share.
 #
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # tree comes from build or check
 
 export LC_ALL=C
 umask 022
@@ -26,4 +27,14 @@ is_glibc() {
             libresolv.so.2 | libutil.so.1 | libanl.so.1 | libmvec.so.1) return 0 ;;
     esac
     return 1
+}
+
+# elves: every ELF file of the tree, but those of glibc, which stay as they are.
+elves() {
+    local file magic
+    while IFS= read -r file; do
+        ! is_glibc "${file##*/}" || continue
+        IFS= read -r -N 4 magic <"$file" 2>/dev/null || continue
+        [ "$magic" != $'\x7fELF' ] || echo "$file"
+    done < <(find "$tree" -type f | sort)
 }

@@ -30,16 +30,6 @@ debian_licence() {
     done < <(grep -oE '/usr/share/common-licenses/[A-Za-z0-9.-]*[A-Za-z0-9]' "$doc/copyright" | xargs -rn 1 basename | sort -u)
 }
 
-# elves: every ELF file of the tree, but those of glibc, which stay as they are.
-elves() {
-    local file magic
-    while IFS= read -r file; do
-        ! is_glibc "${file##*/}" || continue
-        IFS= read -r -N 4 magic <"$file" 2>/dev/null || continue
-        [ "$magic" != $'\x7fELF' ] || echo "$file"
-    done < <(find "$tree" -type f | sort)
-}
-
 # bundle: copies into lib/ what the programs and libraries of the tree need, and what that needs.
 bundle() {
     local file library found package
