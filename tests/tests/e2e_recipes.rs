@@ -226,6 +226,15 @@ fn a_tree_that_does_not_boot_is_refused_and_stays_where_it_was() {
         return;
     };
     let out = bench.boots(&["valkey", "8"], "valkey");
+
+    // A program that finds its libraries on this machine only.
+    let stray = out.join("bin/apt-get");
+    fs::copy("/usr/bin/apt-get", &stray).expect("our folder");
+    let said = refused(bench.command("check").arg(&out));
+    assert!(said.contains("bin/apt-get: libapt-pkg"), "{said}");
+    bench.assert_clean(&["valkey"]);
+    fs::remove_file(stray).expect("our folder");
+
     fs::copy("/bin/true", out.join("bin/valkey-server")).expect("our folder");
     let said = refused(bench.command("check").arg(&out));
     assert!(said.contains("and not '8.1.8'"), "{said}");

@@ -78,7 +78,8 @@ libraries() {
     [ -z "$strangers" ] || die "these libraries come from elsewhere:$strangers"
 }
 
-# list FILE: its libraries as ldd shows them, or what is wrong with it; by the tree's own loader if it has one.
+# list FILE: its libraries as ldd shows them, or what is wrong with it. The tree's own loader is asked
+# if it has one.
 list() {
     local loader
     loader=$(echo "$tree"/lib/ld-linux*.so.*)
