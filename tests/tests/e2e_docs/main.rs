@@ -10,3 +10,4 @@ mod markdown;
 mod reference;
 mod session;
 mod wildcard;
+mod write_an_engine;

@@ -26,6 +26,16 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// The file that it is, as the page tells its reader to write it.
+    pub(crate) fn file(&self) -> Option<&str> {
+        self.info.iter().find_map(|word| word.strip_prefix("file="))
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self) -> String {
+        self.lines.iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
     /// Whether its info string has this word.
     pub(crate) fn is(&self, word: &str) -> bool {
         self.info.iter().any(|part| part == word)
