@@ -132,15 +132,15 @@ pub fn open<'a>(bytes: &'a [u8], namespace: &Namespace) -> Result<Opened<'a>, En
     let [digest, signature] = signature.fields("signature")?;
     let (digest, signature): (Digest, Signature) = (digest.read()?, signature.read()?);
 
+    if Digest::of(payload) != digest {
+        return Err(EnvelopeError::Mixed);
+    }
     let successors = chain.iter().skip(1).map(|next| next.key).chain([key]);
     for (old, new) in chain.iter().zip(successors) {
         let message = handover_message(namespace, &old.key, &new);
         if !old.key.verifies(&message, &old.signature) {
             return Err(EnvelopeError::Handover(old.key));
         }
-    }
-    if Digest::of(payload) != digest {
-        return Err(EnvelopeError::Mixed);
     }
     if !key.verifies(&index_message(namespace, payload), &signature) {
         return Err(EnvelopeError::Signature(key));

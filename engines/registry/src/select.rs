@@ -27,7 +27,7 @@ pub struct Choice<'a, R> {
 pub enum SelectError {
     /// The publisher has nothing of that name.
     #[error(
-        "the registry `{namespace}` has no {kind} {name}; run `doze search` to see what there is"
+        "the registry `{namespace}` has no {kind} `{name}`; run `doze search` to see what there is"
     )]
     Unknown {
         /// The publisher.
@@ -127,8 +127,9 @@ pub enum SelectError {
     /// There is no archive for this machine.
     #[error(
         "the registry `{namespace}` has {package} for {} only, not for {triple}; \
-         set `version` in doze.toml to another, or DOZE_{}_BINDIR to an engine of your own",
-        listed(there), package.name.as_str().to_uppercase()
+         set `version` in doze.toml to another, or {} of your own",
+        listed(there),
+        own(package)
     )]
     Target {
         /// The publisher.
@@ -141,7 +142,10 @@ pub enum SelectError {
         there: Vec<Triple>,
     },
     /// The publisher took it back.
-    #[error("{package} was revoked by its publisher: {reason}; run `doze lock upgrade`")]
+    #[error(
+        "{package} was revoked by its publisher: {reason}; run `doze lock upgrade`, or set \
+         `version` in doze.toml to another"
+    )]
     Revoked {
         /// What was asked for, or the best release of those that would fit.
         package: Package,
@@ -391,6 +395,15 @@ fn wrong_protocol(index: &Index, name: &EngineName, protocols: &[u32]) -> Select
 fn missing(declared: &[Version], majors: &[Version]) -> Vec<Version> {
     let covered = |version: &&Version| !majors.iter().any(|major| covers(major, version));
     declared.iter().filter(covered).cloned().collect()
+}
+
+/// How to say where something of one's own is that stands in for the package.
+fn own(package: &Package) -> String {
+    let name = package.name.as_str().to_uppercase();
+    match package.kind {
+        Kind::Engine => format!("DOZE_{name}_BINDIR to an engine"),
+        Kind::Module => format!("DOZE_{name}_DRIVER to a driver"),
+    }
 }
 
 /// Items as a sentence has them: `14, 15 and 17`.

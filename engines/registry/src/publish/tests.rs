@@ -94,7 +94,7 @@ fn doze() -> Namespace {
 
 fn moment(days: u64) -> Moment {
     Moment {
-        now: UNIX_EPOCH + Duration::from_secs(1_795_219_200) + Duration::from_hours(days * 24),
+        now: UNIX_EPOCH + Duration::from_hours((20_778 + days) * 24),
         validity: VALIDITY,
     }
 }
