@@ -70,7 +70,10 @@ pub enum EnvelopeError {
     #[error("the index has format {0} and this doze reads {FORMAT}; upgrade doze")]
     Format(u32),
     /// The index is one of another publisher.
-    #[error("the registry serves the index of `{found}` in place of that of `{asked}`")]
+    #[error(
+        "the registry serves the index of `{found}` in place of that of `{asked}`; check the \
+         address of the registry"
+    )]
     OtherNamespace {
         /// What was asked for.
         asked: Namespace,
@@ -78,11 +81,16 @@ pub enum EnvelopeError {
         found: Namespace,
     },
     /// The header is not as this module describes it.
-    #[error("line {0} of the index is damaged")]
+    #[error("line {0} of the index is damaged; try again, or use another mirror")]
     Line(usize),
     /// Two lines say the same kind of thing, or one key comes up twice.
-    #[error("line {second} of the index repeats line {first}")]
+    #[error(
+        "line {second} of the index repeats `{said}` of line {first}; use another mirror, and tell \
+         the publisher"
+    )]
     Repeated {
+        /// The name of the line, or the key.
+        said: String,
         /// The number of the earlier line.
         first: usize,
         /// The number of the later line.
@@ -90,14 +98,21 @@ pub enum EnvelopeError {
     },
     /// The signature line is for another payload.
     #[error(
-        "the index is broken off, or put together from two: its signature is for other content"
+        "the index is broken off, or put together from two: its signature is for other content; \
+         try again, or use another mirror"
     )]
     Mixed,
     /// A hand-over was not signed by the key that is said to hand over.
-    #[error("the index claims that key {0} was rotated, but that key did not sign it")]
+    #[error(
+        "the index claims that key {0} was rotated, but that key did not sign it; use another \
+         mirror, and tell the publisher"
+    )]
     Handover(PublicKey),
     /// The signature is not by the key.
-    #[error("the index is not what its publisher signed: key {0} did not sign this content")]
+    #[error(
+        "the index is not what its publisher signed: key {0} did not sign this content; use another \
+         mirror, and tell the publisher"
+    )]
     Signature(PublicKey),
 }
 
@@ -115,9 +130,7 @@ pub fn open<'a>(bytes: &'a [u8], namespace: &Namespace) -> Result<Opened<'a>, En
     let first = lines.next().ok_or(EnvelopeError::Foreign)?;
     check_first(&first, namespace)?;
     let lines: Vec<_> = lines.collect();
-    if let Some((first, second)) = repeated(&lines) {
-        return Err(EnvelopeError::Repeated { first, second });
-    }
+    check_said_once(&lines)?;
 
     let missing = EnvelopeError::Line(lines.len() + 2);
     let [key, rotated @ .., signature] = lines.as_slice() else {
@@ -235,7 +248,7 @@ fn check_first(line: &Line<'_>, asked: &Namespace) -> Result<(), EnvelopeError> 
 
 /// The one place that looks for anything said twice: a line that there may be one of, or a key.
 /// Keys have one text each, so texts are compared.
-fn repeated(lines: &[Line<'_>]) -> Option<(usize, usize)> {
+fn check_said_once(lines: &[Line<'_>]) -> Result<(), EnvelopeError> {
     let mut seen = BTreeMap::new();
     for Line { number, words } in lines {
         let said = match words.as_slice() {
@@ -246,11 +259,15 @@ fn repeated(lines: &[Line<'_>]) -> Option<(usize, usize)> {
         };
         for said in said.into_iter().flatten() {
             if let Some(first) = seen.insert(said, *number) {
-                return Some((first, *number));
+                return Err(EnvelopeError::Repeated {
+                    said: said.to_owned(),
+                    first,
+                    second: *number,
+                });
             }
         }
     }
-    None
+    Ok(())
 }
 
 fn index_message(namespace: &Namespace, payload: &[u8]) -> Vec<u8> {

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -248,8 +249,8 @@ pub enum IndexError {
     },
     /// Nobody renewed the index, or newer ones are withheld.
     #[error(
-        "the index of `{namespace}` expired {days} day(s) ago, so news of its releases may be \
-         withheld; use another mirror, or ask the publisher to run `doze registry renew`"
+        "the index of `{namespace}` expired {} ago, so news of its releases may be \
+         withheld; use another mirror, or ask the publisher to run `doze registry renew`", Days(*days)
     )]
     Expired {
         /// The publisher.
@@ -259,8 +260,8 @@ pub enum IndexError {
     },
     /// The clock of this machine is wrong, and so cannot tell whether the index is expired.
     #[error(
-        "the index of `{namespace}` was signed {days} day(s) in the future; set the clock of this \
-         machine"
+        "the index of `{namespace}` was signed {} in the future; set the clock of this machine",
+        Days(*days)
     )]
     Early {
         /// The publisher.
@@ -372,6 +373,15 @@ fn check_time(index: &Index, now: SystemTime) -> Result<(), IndexError> {
         });
     }
     Ok(())
+}
+
+/// A number of days as a sentence has it.
+struct Days(u64);
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} day{}", self.0, if self.0 == 1 { "" } else { "s" })
+    }
 }
 
 #[cfg(test)]

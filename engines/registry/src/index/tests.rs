@@ -1,5 +1,3 @@
-use std::fmt::Write;
-
 use doze_contract::error::chain;
 use proptest::prelude::*;
 
@@ -229,7 +227,8 @@ fn what_a_later_doze_writes_is_ignored_or_told_apart() {
     assert_eq!(chain(&error), EnvelopeError::Format(2).to_string());
     let other = payload.replace("\"doze\"", "\"acme\"");
     let error = sealed(&other).unwrap_err();
-    let expected = "the registry serves the index of `acme` in place of that of `doze`";
+    let expected = "the registry serves the index of `acme` in place of that of `doze`; check \
+                    the address of the registry";
     assert_eq!(chain(&error), expected);
     assert!(matches!(sealed("[]"), Err(IndexError::Payload(_))));
 }
@@ -247,6 +246,12 @@ fn headers_that_are_not_ours_are_told_apart() {
     };
     let key = file.lines().nth(1).unwrap();
     let signature = file.lines().nth(2).unwrap();
+    let repeated = |said: &str, first, second| EnvelopeError::Repeated {
+        said: said.to_owned(),
+        first,
+        second,
+    };
+    let key_text = secret(1).public().to_string();
     assert_eq!(told("<!doctype html>\n\n<p>"), EnvelopeError::Foreign);
     assert_eq!(told(""), EnvelopeError::Foreign);
     assert_eq!(
@@ -258,34 +263,29 @@ fn headers_that_are_not_ours_are_told_apart() {
         EnvelopeError::Line(1)
     );
     let twice = |line: &str| file.replacen(line, &format!("{line}\n{line}"), 1);
-    assert_eq!(
-        told(&twice(key)),
-        EnvelopeError::Repeated {
-            first: 2,
-            second: 3
-        }
-    );
-    assert_eq!(
-        told(&twice(signature)),
-        EnvelopeError::Repeated {
-            first: 3,
-            second: 4
-        }
-    );
-    let mut own = String::new();
-    write!(own, "\nrotated {} x", secret(1).public()).unwrap();
-    let own = file.replacen(key, &format!("{key}{own}"), 1);
-    assert_eq!(
-        told(&own),
-        EnvelopeError::Repeated {
-            first: 2,
-            second: 3
-        }
-    );
+    assert_eq!(told(&twice(key)), repeated("key", 2, 3));
+    assert_eq!(told(&twice(signature)), repeated("signature", 3, 4));
+    let own = file.replacen(key, &format!("{key}\nrotated {key_text} x"), 1);
+    assert_eq!(told(&own), repeated(&key_text, 2, 3));
     let swapped = file
         .replacen(key, signature, 1)
         .replacen(&format!("{signature}\n\n"), "\n", 1);
     assert_eq!(told(&swapped), EnvelopeError::Line(3), "{swapped}");
+}
+
+#[test]
+fn a_signature_is_for_one_namespace() {
+    // Both publishers use one key, and the header says what was asked for.
+    let acme = Index {
+        namespace: Namespace::new("acme").unwrap(),
+        ..index(1)
+    };
+    let file = String::from_utf8(acme.seal(&[], &secret(1)).unwrap()).unwrap();
+    let renamed = file.replacen("1 acme", "1 doze", 1);
+    let error = envelope::open(renamed.as_bytes(), &doze()).unwrap_err();
+    assert_eq!(error, EnvelopeError::Signature(secret(1).public()));
+    let all = renamed.replacen("\"acme\"", "\"doze\"", 1);
+    assert!(verify(all.as_bytes(), &doze(), &Trust::FirstUse, time(NOW)).is_err());
 }
 
 proptest! {
