@@ -46,8 +46,8 @@ pub enum PackError {
     /// The folder is said to be a module.
     #[error("{0} is not a program; a module holds the driver under this name")]
     NoDriver(Utf8PathBuf),
-    /// A name has other bytes than UTF-8.
-    #[error("the name {0:?} is not UTF-8; rename it")]
+    /// A name that is no text.
+    #[error("the name {0:?} is not UTF-8, or has control characters; rename it")]
     Name(PathBuf),
     /// A device, socket or pipe.
     #[error("{0} is neither a file, a folder nor a link; remove it")]
@@ -56,7 +56,10 @@ pub enum PackError {
     #[error("{0} is setuid or setgid; run `chmod ug-s` on it")]
     SetId(Utf8PathBuf),
     /// A symbolic link that leads elsewhere on another machine.
-    #[error("the link {path} leads out of the folder, to {target}; replace it by what it leads to")]
+    #[error(
+        "the link {path} leads out of the folder or takes a detour, to {target}; let it go up at \
+         its beginning only, or replace it by what it leads to"
+    )]
     Outside {
         /// The link.
         path: Utf8PathBuf,
@@ -146,6 +149,7 @@ fn walk(
         let name = item.file_name();
         let name = name
             .to_str()
+            .filter(|name| !name.contains(char::is_control))
             .ok_or_else(|| PackError::Name(folder.as_std_path().join(&name)))?;
         let path = at.join(name);
         let metadata = item.metadata().map_err(failed(&path))?;
@@ -170,33 +174,25 @@ fn walk(
     Ok(())
 }
 
-/// What a symbolic link says, if it leads to something in the folder wherever the folder stands.
+/// What a symbolic link says, if it leads to something in the folder wherever the folder stands:
+/// it goes up at its beginning only, and not above the top. Then each step leads down, or over
+/// another link of which the same is true.
 fn link(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, PackError> {
     let full = root.join(path);
     let target = fs::read_link(&full).map_err(failed(path))?;
     let target = Utf8PathBuf::from_path_buf(target).map_err(PackError::Name)?;
-    let outside = || PackError::Outside {
-        path: path.to_owned(),
-        target: target.clone(),
-    };
-    let mut depth = path.components().count() - 1;
-    for component in target.components() {
-        depth = match component {
-            Utf8Component::Normal(_) => depth + 1,
-            Utf8Component::CurDir => depth,
-            Utf8Component::ParentDir => depth.checked_sub(1).ok_or_else(outside)?,
-            Utf8Component::RootDir | Utf8Component::Prefix(_) => return Err(outside()),
-        };
-    }
-    // A link over another link may lead further than its words do.
-    let Ok(end) = full.canonicalize() else {
-        let path = path.to_owned();
-        return Err(PackError::Dangling { path, target });
-    };
-    if end.starts_with(root.canonicalize().map_err(failed(root))?) {
-        Ok(target)
+    let above = path.components().count() - 1;
+    let words = || target.components();
+    let up = words().take_while(|word| *word == Utf8Component::ParentDir);
+    let up = up.count();
+    let down = |word| matches!(word, Utf8Component::Normal(_) | Utf8Component::CurDir);
+    let path = path.to_owned();
+    if up > above || !words().skip(up).all(down) {
+        Err(PackError::Outside { path, target })
+    } else if fs::metadata(&full).is_err() {
+        Err(PackError::Dangling { path, target })
     } else {
-        Err(outside())
+        Ok(target)
     }
 }
 

@@ -133,7 +133,7 @@ fn a_link_that_leads_out_is_refused() {
         "../share/../../x",
         "../data/../..",
     ] {
-        let first = "the link bin/x leads out of the folder, to ";
+        let first = "the link bin/x leads out of the folder or takes a detour, to ";
         assert!(told(target).starts_with(first), "{}", told(target));
     }
     for target in ["nothing", "x", "../share/nothing"] {
@@ -143,12 +143,13 @@ fn a_link_that_leads_out_is_refused() {
 }
 
 #[test]
-fn a_link_that_leads_out_over_another_is_refused() {
+fn a_link_over_another_cannot_lead_out_unnoticed() {
     let folder = Folder::new();
     fs::create_dir_all(folder.path().join("a/b/c")).unwrap();
-    symlink("a/b/c", folder.path().join("deep")).unwrap();
     symlink("../../..", folder.path().join("a/b/c/top")).unwrap();
+    symlink("a/b/c/top/share", folder.path().join("round")).unwrap();
     folder.pack().unwrap();
+    // By its words it ends in a/b; in truth it leads to what is above the folder.
     symlink("a/b/c/top/..", folder.path().join("out")).unwrap();
     assert!(
         folder
@@ -181,7 +182,7 @@ fn what_nobody_should_have_to_unpack_is_refused() {
     File::create(folder.path().as_std_path().join(name)).unwrap();
     assert_eq!(
         folder.refused(),
-        "the name \"DIR/bin/\\xFF\" is not UTF-8; rename it"
+        "the name \"DIR/bin/\\xFF\" is not UTF-8, or has control characters; rename it"
     );
 }
 
