@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use doze_contract::error::chain;
 use proptest::prelude::*;
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::Digest;
+use crate::{Digest, Namespace};
 
 fn version(text: &str) -> Version {
     Version::new(text).unwrap()
