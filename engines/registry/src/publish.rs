@@ -42,15 +42,15 @@ pub struct Moment {
     pub validity: Duration,
 }
 
-/// One publisher's part of a registry, open for changes by this process only. After an error it has
-/// to be opened anew.
+/// One publisher's part of a registry, which is open for changes by this process only. After an
+/// error it has to be opened anew.
 #[derive(Debug)]
 pub struct Registry {
     root: Utf8PathBuf,
     key: SecretKey,
     chain: Vec<Handover>,
     index: Index,
-    /// The folder of the namespace; its file lock goes with it.
+    /// The folder of the registry; its file lock goes with it.
     _lock: File,
 }
 
@@ -77,7 +77,7 @@ impl Registry {
     ) -> Result<Self, PublishError> {
         let folder = root.join(namespace.as_str());
         fs::create_dir_all(&folder).map_err(failed(&folder))?;
-        let lock = lock(&folder)?;
+        let lock = lock(root)?;
         let index_file = folder.join("index");
         if index_file.try_exists().map_err(failed(&index_file))? {
             return Err(PublishError::Exists(index_file));
@@ -105,8 +105,10 @@ impl Registry {
         if !index_file.try_exists().map_err(failed(&index_file))? {
             return Err(PublishError::NoIndex(index_file));
         }
-        let lock = lock(&folder)?;
-        sweep(&folder).map_err(failed(&folder))?;
+        let lock = lock(root)?;
+        for folder in [root, &folder] {
+            sweep(folder).map_err(failed(folder))?;
+        }
         check_outside(root, key_file)?;
         let key = SecretKey::read(key_file)?;
         let authentic = read_index(root, namespace)?;
@@ -310,7 +312,7 @@ fn check_outside(root: &Utf8Path, file: &Utf8Path) -> Result<(), PublishError> {
     Ok(())
 }
 
-/// Two changes at once would each lose the other's.
+/// Two changes at once would each lose the other's; the pages of the registry are everybody's.
 fn lock(folder: &Utf8Path) -> Result<File, PublishError> {
     let file = File::open(folder).map_err(failed(folder))?;
     match file.try_lock() {
