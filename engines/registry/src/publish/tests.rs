@@ -11,6 +11,8 @@ use crate::{
     select::{SelectError, exact},
 };
 
+mod killed;
+
 const ENGINE: &str = r#"kind = "engine"
 name = "postgres"
 version = "17.11"
