@@ -18,6 +18,11 @@ use tempfile::TempDir;
 
 use super::{Session, SessionError};
 
+/// The names of its folders. A folder is called as the user calls the instance, and that may be
+/// anything but a slash or a control character.
+const DATA: &str = r#"it's "d" %n $HOME \ü"#;
+const RUN: &str = r#"it's "r" %n $HOME \ü"#;
+
 /// An instance of its own, removed when dropped.
 #[derive(Debug)]
 pub struct World {
@@ -77,7 +82,7 @@ impl World {
             toolchain: toolchain.clone(),
             description,
         };
-        make_folder(&world.path("run"))?;
+        make_folder(&world.path(RUN))?;
         Ok(world)
     }
 
@@ -108,8 +113,8 @@ impl World {
                 Endpoint::tcp(([127, 0, 0, 1], self.description.default_port).into())?,
                 Endpoint::unix(self.path(&self.description.socket_name))?,
             ],
-            data: self.path("data"),
-            run: self.path("run"),
+            data: self.path(DATA),
+            run: self.path(RUN),
         })
     }
 
@@ -139,7 +144,7 @@ impl World {
     pub fn provision(&self, plan: &Plan) -> Result<(), WorldError> {
         let fresh = !plan.paths.data.try_exists()?;
         let data = if fresh {
-            let aside = self.path("data.new");
+            let aside = self.path(&format!("{DATA}.new"));
             if aside.try_exists()? {
                 std::fs::remove_dir_all(&aside)?;
             }

@@ -11,6 +11,9 @@ use crate::conformance::{
     report::{Flaw, Rules, boxed, demand},
 };
 
+/// An instance may be called almost anything.
+const NAME: &str = r#"50% "it's" $HOME \ü"#;
+
 pub(super) fn check(
     rules: &mut Rules<'_>,
     world: Result<&World, &Flaw>,
@@ -19,7 +22,7 @@ pub(super) fn check(
     let world = world.map_err(Clone::clone);
     let plan = rules.rule("provision: a data directory, for its owner alone", || {
         let world = world.clone()?;
-        let plan = world.plan("app", block)?;
+        let plan = world.plan(NAME, block)?;
         world.provision(&plan)?;
         let mode = fs::metadata(&plan.paths.data)?.permissions().mode() & 0o777;
         demand(mode == 0o700, || {
@@ -110,7 +113,7 @@ fn changed(world: &World, plan: &Plan, block: &Map<String, Value>) -> Plan {
             let mut other = block.clone();
             other.insert(name.to_owned(), value.clone());
             // A switch may be something else, or wrong together with others.
-            if let Ok(other) = world.plan("app", &other)
+            if let Ok(other) = world.plan(NAME, &other)
                 && other.body.provision.fingerprint != plan.body.provision.fingerprint
             {
                 return other;
