@@ -3,7 +3,7 @@
 //! Must not know whether they are the right ones: whoever unpacks them does.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
 };
@@ -36,9 +36,9 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether what has arrived is of use to the next attempt: a connection that was lost or that
-    /// fell silent is; a server that breaks its word is not.
-    pub(crate) fn leaves_a_part(&self) -> bool {
+    /// Whether what has arrived is of use to the next attempt: what came before a connection was
+    /// lost or fell silent is; what comes of a server that breaks its word is not.
+    fn leaves_a_part(&self) -> bool {
         match self {
             Self::Mirror(MirrorError::Stream { source, .. }) => {
                 matches!(source, StreamError::Stalled(_))
@@ -50,9 +50,27 @@ impl FetchError {
     }
 }
 
-/// Downloads a file of `size` bytes, beginning with what `part` has of it. Tells how many bytes
-/// more are there.
+/// Downloads a file of `size` bytes, beginning with what `part` has of it, and leaves there what
+/// the next attempt can use. Tells how many bytes more are there.
 pub(crate) fn download(
+    mirror: &Mirror,
+    path: &Utf8Path,
+    size: u64,
+    part: &Utf8Path,
+    advanced: &dyn Fn(u64),
+) -> Result<File, FetchError> {
+    let result = go_on(mirror, path, size, part, advanced);
+    let is_empty = || fs::metadata(part).is_ok_and(|part| part.len() == 0);
+    if let Err(error) = &result
+        && (!error.leaves_a_part() || is_empty())
+    {
+        // What cannot be removed is overwritten by the next attempt.
+        drop(fs::remove_file(part));
+    }
+    result
+}
+
+fn go_on(
     mirror: &Mirror,
     path: &Utf8Path,
     size: u64,
@@ -66,13 +84,11 @@ pub(crate) fn download(
     let (mut file, have) = open(part, size).map_err(writing)?;
     if have < size || size == 0 {
         let body = mirror.open(path, have)?;
-        let wrong = |error: StreamError| mirror.unreadable(path, error.into());
-        match body.size {
-            Some(more) if more > size => return Err(wrong(StreamError::TooLong { size }).into()),
-            Some(got) if got < size => {
-                return Err(wrong(StreamError::TooShort { got, size }).into());
-            }
-            _ => {}
+        if let Some(has) = body.size
+            && has != size
+        {
+            let url = mirror.url(path);
+            return Err(MirrorError::OtherSize { url, has, size }.into());
         }
         if body.from == 0 && have > 0 {
             file.set_len(0).map_err(writing)?;
@@ -95,7 +111,8 @@ pub(crate) fn download(
             advanced(count as u64);
         }
         if got < size {
-            return Err(wrong(StreamError::TooShort { got, size }).into());
+            let error = StreamError::TooShort { got, size };
+            return Err(mirror.unreadable(path, error.into()).into());
         }
     } else {
         advanced(have);

@@ -4,11 +4,13 @@
 //! Must not know where the tree is.
 //!
 //! Lines of fields with a tab between them, for no name has one: first the format and the digest of
-//! the archive, then `directory PATH`, `file 0644|0755 SHA256 PATH` or `link PATH TARGET` in the
-//! order of the archive.
+//! the archive, then `directory PATH`, `file 0644|0755 BLAKE3 PATH` or `link PATH TARGET` in the
+//! order of the archive. Nobody but doze reads it, so files have the digest that is quick to make;
+//! that of the archive is the SHA-256 that its publisher has signed.
 
 use std::io::{self, BufRead, Lines, Write};
 
+use blake3::Hash;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::Digest;
@@ -29,7 +31,7 @@ pub enum Node {
         /// Whether it is a program.
         executable: bool,
         /// The digest of what is in it.
-        sha256: Digest,
+        hash: Hash,
     },
     /// A symbolic link, and what it says.
     Link(String),
@@ -49,9 +51,9 @@ impl<W: Write> ListWriter<W> {
         let out = &mut self.0;
         match node {
             Node::Directory => writeln!(out, "directory\t{path}"),
-            Node::File { executable, sha256 } => {
+            Node::File { executable, hash } => {
                 let mode = if *executable { "0755" } else { "0644" };
-                writeln!(out, "file\t{mode}\t{sha256}\t{path}")
+                writeln!(out, "file\t{mode}\t{hash}\t{path}")
             }
             Node::Link(target) => writeln!(out, "link\t{path}\t{target}"),
         }
@@ -96,10 +98,10 @@ fn parse(line: &str) -> Option<(Utf8PathBuf, Node)> {
     let fields: Vec<&str> = line.split('\t').collect();
     match *fields.as_slice() {
         ["directory", path] => Some((path.into(), Node::Directory)),
-        ["file", mode @ ("0755" | "0644"), sha256, path] => {
+        ["file", mode @ ("0755" | "0644"), hash, path] => {
             let executable = mode == "0755";
-            let sha256 = sha256.parse().ok()?;
-            Some((path.into(), Node::File { executable, sha256 }))
+            let hash = Hash::from_hex(hash).ok()?;
+            Some((path.into(), Node::File { executable, hash }))
         }
         ["link", path, target] => Some((path.into(), Node::Link(target.to_owned()))),
         _ => None,
@@ -123,7 +125,7 @@ mod tests {
                 "bin/a b",
                 Node::File {
                     executable: true,
-                    sha256: Digest::of(b"x"),
+                    hash: blake3::hash(b"x"),
                 },
             ),
             ("bin/c", Node::Link("../bin/a b".into())),

@@ -84,6 +84,16 @@ pub enum MirrorError {
         /// The status of the answer (RFC 9110, 15).
         status: u16,
     },
+    /// The server has another file.
+    #[error("{url} has {has} bytes, and the index names {size}")]
+    OtherSize {
+        /// What was asked for.
+        url: String,
+        /// Its bytes, by the server.
+        has: u64,
+        /// Its bytes, by the index.
+        size: u64,
+    },
     /// The server cannot be reached, or it is not the one it has to be.
     #[error("cannot fetch {url}")]
     Request {

@@ -156,10 +156,6 @@ impl Store {
         let archive =
             local.unwrap_or_else(|| download(mirror, path, artefact.size, &part, &advanced));
         let archive = archive.map_err(|source| {
-            if !source.leaves_a_part() {
-                // What cannot be removed is overwritten by the next attempt.
-                drop(fs::remove_file(&part));
-            }
             let package = Box::new(package.clone());
             StoreError::Fetch { package, source }
         })?;

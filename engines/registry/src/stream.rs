@@ -16,7 +16,7 @@ use crate::{Artefact, Digest};
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// More bytes than there may be.
-    #[error("it is longer than {size} bytes, which is all it may have")]
+    #[error("it is longer than the {size} bytes that it may have")]
     TooLong {
         /// What it may have.
         size: u64,

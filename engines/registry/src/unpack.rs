@@ -72,9 +72,12 @@ pub enum UnpackError {
     /// No tar, or a damaged one.
     #[error("the archive holds no sound tar stream")]
     Tar(#[source] io::Error),
-    /// Bytes that belong to nothing.
-    #[error("the archive goes on after its end")]
-    Trailing,
+    /// Something follows the zstd frame.
+    #[error("the archive goes on after the end of its zstd frame")]
+    TrailingFrame,
+    /// Something follows the tar stream.
+    #[error("the archive goes on after the end of its tar stream")]
+    TrailingTar,
     /// More bytes than it may become.
     #[error("the archive becomes more than {max} bytes")]
     Bomb {

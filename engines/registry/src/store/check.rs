@@ -6,12 +6,12 @@ use std::{
     collections::BTreeMap,
     fmt,
     fs::{self, File},
-    io::{self, BufReader, Read},
+    io::{self, BufReader},
     os::unix::fs::PermissionsExt,
 };
 
+use blake3::{Hash, Hasher};
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     Digest,
@@ -136,24 +136,16 @@ fn is_as(path: &Utf8Path, node: &Node) -> io::Result<bool> {
     match node {
         Node::Directory => Ok(kind.is_dir()),
         Node::Link(target) => Ok(kind.is_symlink() && path.read_link_utf8()? == *target),
-        Node::File { executable, sha256 } => {
+        Node::File { executable, hash } => {
             let mode = if *executable { 0o755 } else { 0o644 };
             let right = kind.is_file() && metadata.permissions().mode() & 0o7777 == mode;
-            Ok(right && digest(path)? == *sha256)
+            Ok(right && digest(path)? == *hash)
         }
     }
 }
 
-fn digest(path: &Utf8Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 128 * 1024];
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok(Digest::from_hasher(hasher)),
-            Ok(count) => hasher.update(chunk.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+fn digest(path: &Utf8Path) -> io::Result<Hash> {
+    let mut hasher = Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize())
 }

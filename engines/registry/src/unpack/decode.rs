@@ -63,7 +63,7 @@ fn frame(archive: &mut impl BufRead, max: u64, feeder: &Feeder) -> Result<(), Op
     drop(tar);
     match archive.fill_buf() {
         Ok([]) => Ok(()),
-        Ok(_) => Err(Some(UnpackError::Trailing)),
+        Ok(_) => Err(Some(UnpackError::TrailingFrame)),
         Err(error) => Err(zstd(error)),
     }
 }
@@ -75,5 +75,5 @@ pub(super) fn padding(tar: &mut impl Read) -> Result<(), UnpackError> {
         .read_to_end(&mut rest)
         .map_err(UnpackError::Tar)?;
     let fits = (rest.len() as u64) < PADDING && rest.iter().all(|byte| *byte == 0);
-    fits.then_some(()).ok_or(UnpackError::Trailing)
+    fits.then_some(()).ok_or(UnpackError::TrailingTar)
 }

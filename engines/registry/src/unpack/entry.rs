@@ -75,9 +75,13 @@ impl<'a, R: Read> Entries<'a, R> {
 
 /// A name that is too long for a header and stands in an entry of its own, ended by a zero byte.
 fn long<R: Read>(mut entry: tar::Entry<'_, R>) -> Result<Vec<u8>, UnpackError> {
+    if entry.size() > path::LENGTH as u64 + 1 {
+        return Err(UnpackError::Path {
+            path: String::from_utf8_lossy(&entry.path_bytes()).into_owned(),
+            source: PathError::TooLong,
+        });
+    }
     let mut name = Vec::new();
-    let most = path::LENGTH as u64 + 2;
-    let mut entry = entry.by_ref().take(most);
     entry.read_to_end(&mut name).map_err(UnpackError::Tar)?;
     if name.last() == Some(&0) {
         name.pop();

@@ -9,12 +9,12 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use blake3::{Hash, Hasher};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::{
     fs::{Mode, OFlags, fchmod, mkdirat, openat, symlinkat},
     io::Errno,
 };
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     Digest,
@@ -55,15 +55,15 @@ impl<'a> Tree<'a> {
     pub(super) fn add<R: Read>(&mut self, entry: Entry<'_, R>) -> Result<(), UnpackError> {
         let Entry { path, what, body } = entry;
         let node = match what {
-            What::Directory => return self.enter(&path),
+            What::Directory => return self.enter(&path, &path),
             What::Link { target } => {
                 let (folder, name) = self.folder_of(&path)?;
                 symlinkat(&target, folder, name).map_err(|error| failed(&path, error))?;
                 Node::Link(target)
             }
             What::File { executable } => {
-                let sha256 = self.write(&path, executable, body)?;
-                Node::File { executable, sha256 }
+                let hash = self.write(&path, executable, body)?;
+                Node::File { executable, hash }
             }
         };
         self.list.add(&path, &node).map_err(listing)
@@ -79,14 +79,14 @@ impl<'a> Tree<'a> {
         path: &Utf8Path,
         executable: bool,
         mut body: impl Read,
-    ) -> Result<Digest, UnpackError> {
+    ) -> Result<Hash, UnpackError> {
         let mode = Mode::from(if executable { 0o755 } else { 0o644 });
         let (folder, name) = self.folder_of(path)?;
         let file = create(folder, name, mode).map_err(|error| failed(path, error))?;
         // Not what the umask leaves of it: the same archive gives the same tree.
         fchmod(&file, mode).map_err(|error| failed(path, error))?;
         let mut file = File::from(file);
-        let mut hasher = Sha256::new();
+        let mut hasher = Hasher::new();
         loop {
             let count = match body.read(&mut self.chunk) {
                 Ok(0) => break,
@@ -101,7 +101,7 @@ impl<'a> Tree<'a> {
                 source,
             })?;
         }
-        Ok(Digest::from_hasher(hasher))
+        Ok(hasher.finalize())
     }
 
     /// The directory that holds a path, and the last word of the path.
@@ -109,13 +109,13 @@ impl<'a> Tree<'a> {
         &mut self,
         path: &'p Utf8Path,
     ) -> Result<(BorrowedFd<'_>, &'p str), UnpackError> {
-        self.enter(path.parent().unwrap_or(Utf8Path::new("")))?;
+        self.enter(path.parent().unwrap_or(Utf8Path::new("")), path)?;
         let folder = self.open.as_ref().map_or(self.root, |(_, fd)| fd.as_fd());
         Ok((folder, path.file_name().unwrap_or_default()))
     }
 
-    /// Goes to a directory, and makes what is not there of it.
-    fn enter(&mut self, path: &Utf8Path) -> Result<(), UnpackError> {
+    /// Goes to a directory on the way to an entry, and makes what is not there of it.
+    fn enter(&mut self, path: &Utf8Path, entry: &Utf8Path) -> Result<(), UnpackError> {
         if self.open.as_ref().is_some_and(|(open, _)| open == path) {
             return Ok(());
         }
@@ -127,9 +127,9 @@ impl<'a> Tree<'a> {
             let above = folder.as_ref().map_or(self.root, AsFd::as_fd);
             let through = |error| match error {
                 Errno::NOTDIR | Errno::LOOP => UnpackError::Through {
-                    path: path.to_string(),
+                    path: entry.to_string(),
                 },
-                other => failed(path, other),
+                other => failed(entry, other),
             };
             let below = match down(above, word) {
                 Err(Errno::NOENT) => {

@@ -15,7 +15,7 @@ use doze_registry::{
     select,
 };
 
-use crate::{Attack, World, try_all};
+use crate::trial::{Attack, World, try_all};
 
 pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
