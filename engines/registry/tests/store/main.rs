@@ -22,6 +22,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::PermissionsExt,
     sync::{Arc, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -235,6 +236,32 @@ fn a_server_without_ranges_begins_anew() {
     scene.job("answer").run().unwrap();
     assert_eq!(scene.server.requests()[0].from, Some(100_000));
     assert_eq!(scene.world.left(), tree(&artefact));
+}
+
+#[test]
+fn threads_share_a_store_and_a_mirror() {
+    let world = World::new();
+    let published: Vec<_> = ["postgres", "valkey"]
+        .iter()
+        .map(|name| {
+            let bytes = good(name.len() * 10_000);
+            world.publish(&package(name), &bytes);
+            (package(name), artefact(&bytes))
+        })
+        .collect();
+    let mirror = world.mirror();
+    let store = world.store();
+    let trees: BTreeSet<_> = thread::scope(|scope| {
+        let fetches = (0..8).map(|i| {
+            let (package, artefact) = &published[i % 2];
+            let (store, mirror) = (&store, &mirror);
+            scope.spawn(move || world::fetch(store, mirror, package, artefact).unwrap())
+        });
+        let fetches: Vec<_> = fetches.collect();
+        fetches.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert_eq!(trees.len(), 2);
+    assert!(store.verify().unwrap().is_empty());
 }
 
 #[test]

@@ -12,11 +12,9 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::error::chain;
-use doze_registry::{
-    Artefact, Mirror, Store, Triple, mirror::MirrorError, progress::Silent, stream::Pace,
-};
+use doze_registry::{Artefact, Mirror, Store, mirror::MirrorError, stream::Pace};
 
-use crate::world::{namespace, package};
+use crate::world::{self, package};
 
 /// One fetch.
 #[derive(Clone)]
@@ -97,16 +95,9 @@ pub(crate) fn work() {
 
 fn fetch(mirror: &Mirror, artefact: &Artefact) -> String {
     let store = env::var("FETCH_STORE").unwrap();
+    let store = Store::new(Utf8Path::new(&store));
     let package = package(&env::var("FETCH_NAME").unwrap());
-    let result = Store::new(Utf8Path::new(&store)).fetch(
-        mirror,
-        &namespace(),
-        &package,
-        &Triple::host(),
-        artefact,
-        &Silent,
-    );
-    match result {
+    match world::fetch(&store, mirror, &package, artefact) {
         Ok(tree) => format!("tree {tree}"),
         Err(error) => format!("error {}", chain(&error)),
     }

@@ -42,6 +42,17 @@ pub(crate) fn artefact(bytes: &[u8]) -> Artefact {
     }
 }
 
+/// Fetches for this machine, and shows nothing.
+pub(crate) fn fetch(
+    store: &Store,
+    mirror: &Mirror,
+    package: &Package,
+    artefact: &Artefact,
+) -> Result<Utf8PathBuf, StoreError> {
+    let triple = Triple::host();
+    store.fetch(mirror, &namespace(), package, &triple, artefact, &Silent)
+}
+
 pub(crate) struct World(TempDir);
 
 impl World {
@@ -68,22 +79,18 @@ impl World {
         File::create(path).unwrap().write_all(bytes).unwrap();
     }
 
+    /// The folder of the registry.
+    pub(crate) fn mirror(&self) -> Mirror {
+        Mirror::new(&format!("file://{}/registry", self.dir())).unwrap()
+    }
+
     /// Fetches from the folder of the registry.
     pub(crate) fn fetch(
         &self,
         package: &Package,
         artefact: &Artefact,
     ) -> Result<Utf8PathBuf, StoreError> {
-        let mirror = Mirror::new(&format!("file://{}/registry", self.dir())).unwrap();
-        let store = self.store();
-        store.fetch(
-            &mirror,
-            &namespace(),
-            package,
-            &Triple::host(),
-            artefact,
-            &Silent,
-        )
+        fetch(&self.store(), &self.mirror(), package, artefact)
     }
 
     /// The error of a fetch as a user sees it.
