@@ -1,6 +1,6 @@
 //! `doze init`: a first `doze.toml` that works on this machine.
 
-use std::{io::Write, net::TcpListener};
+use std::{collections::BTreeSet, io::Write, net::TcpListener};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{EngineName, Version, exit::Exit, protocol::Description};
@@ -47,7 +47,7 @@ fn starter(context: &Context, folder: &Utf8Path) -> Result<String, Failure> {
     let drivers = Drivers::find(&context.dirs.programs).map_err(Failure::io("look for drivers"))?;
     let toolchains = Toolchains::default();
     let mut text = Vec::new();
-    let mut ports = Vec::new();
+    let (mut names, mut ports) = (BTreeSet::new(), Vec::new());
     // Writing to memory does not fail.
     let mut line = |line: &str| drop(writeln!(text, "{line}"));
     line("# Every instance has a permanent address and runs only while somebody is connected.");
@@ -66,25 +66,26 @@ fn starter(context: &Context, folder: &Utf8Path) -> Result<String, Failure> {
         let version = newest_known(&description, &found).map(|(_, major)| major);
         let port = free_port(description.default_port, &ports);
         ports.push(port);
+        // Drivers do not know each other, and two may give the same example.
+        let name = if names.insert(description.example.to_string()) {
+            description.example.as_str()
+        } else {
+            engine.as_str()
+        };
+        let block = format!("{engine}.{name}");
         line("");
         if let Some(version) = version {
-            block(&mut line, "", &description, version, port);
+            instance(&mut line, "", &block, version, port);
         } else if let Some(newest) = description.majors.last() {
             line(&missing(engine, &description));
-            block(&mut line, "# ", &description, newest, port);
+            instance(&mut line, "# ", &block, newest, port);
         }
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn block(
-    line: &mut impl FnMut(&str),
-    mark: &str,
-    about: &Description,
-    version: &Version,
-    port: u16,
-) {
-    line(&format!("{mark}[{}.{}]", about.engine, about.example));
+fn instance(line: &mut impl FnMut(&str), mark: &str, block: &str, version: &Version, port: u16) {
+    line(&format!("{mark}[{block}]"));
     line(&format!("{mark}version = {}", version_in_toml(version)));
     line(&format!("{mark}port = {port}"));
 }
