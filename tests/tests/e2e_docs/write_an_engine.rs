@@ -117,6 +117,15 @@ fn works(make: impl Fn(&World) -> PathBuf) {
     let not_run = printed.iter().filter(|line| line.starts_with("not run"));
     assert_eq!(not_run.count(), 1, "{printed:#?}");
 
+    // Beside the drivers that ship with doze, one of which has the same example.
+    let folder = world.write("home/new/.keep", "");
+    let folder = folder.parent().expect("a folder");
+    succeed(doze(&world, &driver, &["init"]).current_dir(folder));
+    let written = fs::read_to_string(folder.join("doze.toml")).expect("it was written");
+    let instance = "\n[memcached.cache]\nversion = \"1.6\"\n";
+    assert!(written.contains(instance), "{written}");
+    succeed(doze(&world, &driver, &["generate", "--out", "out"]).current_dir(folder));
+
     let port = world.port();
     let toml = file("doze.toml").replace("11211", &port.to_string());
     world.write("home/doze.toml", &(toml + "idle_timeout = \"100ms\"\n"));
@@ -161,8 +170,8 @@ fn the_driver_in_python_works() {
 /// A way to break the driver in Python: what is replaced by what, and the rule that breaks.
 type Mistake = (&'static str, &'static str, &'static str);
 
-/// None of them needs an engine.
-const MISTAKES: [Mistake; 17] = [
+/// In how it speaks and describes.
+const MISTAKES_IN_TALK: [Mistake; 8] = [
     (
         r#"["1.4", "1.5", "1.6"]"#,
         r#"["1.6", "1.5"]"#,
@@ -203,6 +212,10 @@ const MISTAKES: [Mistake; 17] = [
         r#""additionalProperties": True"#,
         "describe: a schema",
     ),
+];
+
+/// In what it says of an instance.
+const MISTAKES_IN_PLANS: [Mistake; 9] = [
     (
         r#"{**defaults, **call["block"]}"#,
         r#"call["block"]"#,
@@ -250,7 +263,7 @@ const MISTAKES: [Mistake; 17] = [
     ),
 ];
 
-/// These do; the first rule to break is told, as the others depend on it.
+/// Those that only the engine brings to light.
 const MISTAKES_WITH_ENGINE: [Mistake; 4] = [
     ("--unix-mask=600", "--unix-mask=666", "boot: ready in time"),
     (
@@ -304,8 +317,13 @@ fn assert_all_found(mistakes: &[Mistake], has_engine: bool) {
 }
 
 #[test]
-fn a_driver_that_breaks_a_rule_is_found_out() {
-    assert_all_found(&MISTAKES, false);
+fn a_driver_that_speaks_wrongly_is_found_out() {
+    assert_all_found(&MISTAKES_IN_TALK, false);
+}
+
+#[test]
+fn a_driver_that_plans_wrongly_is_found_out() {
+    assert_all_found(&MISTAKES_IN_PLANS, false);
 }
 
 #[test]

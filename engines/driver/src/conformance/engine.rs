@@ -256,6 +256,6 @@ fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Re
     }
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }

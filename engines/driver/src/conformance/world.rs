@@ -119,13 +119,18 @@ impl World {
     }
 
     /// The block, as the driver's `check` answers it.
-    pub fn checked(&self, instance: &str, block: &Map<String, Value>) -> Result<Value, WorldError> {
+    pub fn checked(
+        &self,
+        session: &mut Session,
+        instance: &str,
+        block: &Map<String, Value>,
+    ) -> Result<Value, WorldError> {
         let check = Check {
             instance: InstanceName::new(instance)?,
             version: self.toolchain.version.clone(),
             block: block.clone(),
         };
-        let checked = self.session()?.check(check)?;
+        let checked = session.check(check)?;
         if checked.problems.is_empty() {
             Ok(checked.block)
         } else {
@@ -135,8 +140,10 @@ impl World {
 
     /// Checks `block` and plans the instance.
     pub fn plan(&self, instance: &str, block: &Map<String, Value>) -> Result<Plan, WorldError> {
-        let call = self.plan_call(instance, self.checked(instance, block)?)?;
-        let body = self.session()?.plan(call.clone())?;
+        let mut session = self.session()?;
+        let block = self.checked(&mut session, instance, block)?;
+        let call = self.plan_call(instance, block)?;
+        let body = session.plan(call.clone())?;
         Ok(self.around(call, body))
     }
 

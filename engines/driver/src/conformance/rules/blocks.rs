@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::properties;
 use crate::conformance::{
-    World,
+    Session, World,
     report::{Flaw, Rules, demand, same},
 };
 
@@ -21,7 +21,9 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
         "check: the same answer each time, in another process as well",
         || {
             for block in [Map::new(), unknown()] {
-                same(&ask(world, block.clone())?, &ask(world, block)?)?;
+                let once = ask(world, &mut world.session()?, block.clone())?;
+                let again = ask(world, &mut world.session()?, block)?;
+                same(&again, &once)?;
             }
             Ok(())
         },
@@ -29,7 +31,8 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
     rules.last(
         "check: every default that the schema tells is filled in, and right",
         || {
-            let filled = ask(world, Map::new())?.block;
+            let mut session = world.session()?;
+            let filled = ask(world, &mut session, Map::new())?.block;
             for (name, property) in properties(world.description()) {
                 let Some(default) = property.get("default") else {
                     continue;
@@ -41,7 +44,7 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
                     )
                 })?;
                 let alone = Map::from_iter([(name.to_owned(), default.clone())]);
-                let problems = ask(world, alone)?.problems;
+                let problems = ask(world, &mut session, alone)?.problems;
                 demand(problems.is_empty(), || {
                     format!("{name} = {default}: {problems:?}")
                 })?;
@@ -52,10 +55,11 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
     rules.last(
         "check: what it answered is right, and stays as it is",
         || {
-            let Value::Object(block) = ask(world, Map::new())?.block else {
+            let mut session = world.session()?;
+            let Value::Object(block) = ask(world, &mut session, Map::new())?.block else {
                 return Err(Flaw::Broken("the block is no object".to_owned()));
             };
-            let again = ask(world, block.clone())?;
+            let again = ask(world, &mut session, block.clone())?;
             demand(again.problems.is_empty(), || {
                 format!("{:?}", again.problems)
             })?;
@@ -63,23 +67,26 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
         },
     );
     rules.last("check: a wrong value is told with its path", || {
+        let mut session = world.session()?;
         for (name, _) in properties(world.description()) {
             let array = Map::from_iter([(name.to_owned(), json!([]))]);
-            told(&ask(world, array)?, name, false)?;
+            told(&ask(world, &mut session, array)?, name, false)?;
         }
         Ok(())
     });
     rules.last(
         "check: unknown keys are told with their paths, all at once",
         || {
+            let mut session = world.session()?;
             let block = unknown();
-            let checked = ask(world, block.clone())?;
+            let checked = ask(world, &mut session, block.clone())?;
             block.keys().try_for_each(|name| told(&checked, name, true))
         },
     );
     rules.last(
         "check: no problem repeats a value that may be a secret",
         || {
+            let mut session = world.session()?;
             for (name, property) in properties(world.description()) {
                 // Who may choose from a list chooses no secret.
                 if property.get("enum").is_some() {
@@ -92,7 +99,7 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
                     json!({ "x": text, "y": [SECRET] }),
                 ] {
                     let block = Map::from_iter([(name.to_owned(), value)]);
-                    for Problem { message, hint, .. } in ask(world, block)?.problems {
+                    for Problem { message, hint, .. } in ask(world, &mut session, block)?.problems {
                         let said = format!("{message} {}", hint.unwrap_or_default());
                         demand(!said.contains(SECRET), || format!("`{name}`: {said}"))?;
                     }
@@ -121,11 +128,11 @@ fn told(checked: &Checked, name: &str, key: bool) -> Result<(), Flaw> {
     })
 }
 
-fn ask(world: &World, block: Map<String, Value>) -> Result<Checked, Flaw> {
+fn ask(world: &World, session: &mut Session, block: Map<String, Value>) -> Result<Checked, Flaw> {
     let call = Check {
         instance: InstanceName::new("app")?,
         version: world.version().clone(),
         block,
     };
-    Ok(world.session()?.check(call)?)
+    Ok(session.check(call)?)
 }

@@ -117,9 +117,11 @@ fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<
     demand(right && variable.chars().all(name), || {
         format!("{variable:?} is no name of a variable")
     })?;
-    let mut call = world.plan_call("app", world.checked("app", block)?)?;
+    let mut session = world.session()?;
+    let block = world.checked(&mut session, "app", block)?;
+    let mut call = world.plan_call("app", block)?;
     call.endpoints.reverse();
-    let other = world.session()?.plan(call)?.connection.url;
+    let other = session.plan(call)?.connection.url;
     demand(other != connection.url, || {
         format!("two endpoints have the URL {other}")
     })
