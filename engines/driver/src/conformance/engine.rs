@@ -6,6 +6,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
     os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -17,6 +18,8 @@ use doze_contract::{
 use rustix::process::{Pid, kill_process, kill_process_group};
 
 use super::{World, until, world::private_file};
+
+const SETPRIV: &str = "/usr/bin/setpriv";
 
 /// How long one exchange may hang before it counts as unanswered.
 const EXCHANGE: Duration = Duration::from_secs(5);
@@ -53,7 +56,9 @@ impl Engine {
 
     fn start(&mut self, member: &Member) -> Result<(), Box<dyn Error>> {
         let before = ready_file(member);
-        let mut words = self.plan.launcher.iter().chain(&member.argv);
+        let leash = leash();
+        let launcher = self.plan.launcher.iter();
+        let mut words = launcher.chain(&leash).chain(&member.argv);
         let log = private_file(&self.plan.paths.log)?;
         let child = Command::new(words.next().ok_or("an empty command line")?)
             .args(words)
@@ -145,6 +150,16 @@ impl Engine {
     /// The plan that it runs.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+}
+
+/// Words that have an engine killed together with whoever tests it: by Ctrl-C, say. They keep its
+/// process id (setpriv(1)). Where there is no such program, it stays then.
+fn leash() -> Vec<String> {
+    if Path::new(SETPRIV).is_file() {
+        vec![SETPRIV.into(), "--pdeathsig".into(), "KILL".into()]
+    } else {
+        Vec::new()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
 };
@@ -19,8 +19,11 @@ use doze_contract::{
 
 use super::until;
 
-/// How long a driver may think about one call. Provisioning is the longest, and takes seconds.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a driver may think about a call.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long it may provision, which takes seconds on a machine that does nothing else.
+const PROVISIONING: Duration = Duration::from_mins(2);
 
 /// A running driver. It is killed when dropped.
 #[derive(Debug)]
@@ -42,9 +45,12 @@ pub enum SessionError {
     /// It cannot be read from.
     #[error("cannot read from the driver")]
     Read(#[source] io::Error),
-    /// It is silent or gone.
-    #[error("the driver gave no line within {PATIENCE:?}, or left")]
-    Silent,
+    /// It is silent.
+    #[error("the driver gave no line within {0:?}")]
+    Silent(Duration),
+    /// It is gone.
+    #[error("the driver left without an answer")]
+    Gone,
     /// What it wrote is no response.
     #[error("the driver wrote what is no response: {0}")]
     Garbage(String, #[source] serde_json::Error),
@@ -97,13 +103,25 @@ impl Session {
 
     /// Writes one line as it is and reads the response.
     pub fn raw(&mut self, line: &[u8]) -> Result<Response, SessionError> {
-        let input = self.input.as_mut().ok_or(SessionError::Silent)?;
+        self.say(line, PATIENCE)
+    }
+
+    fn say(&mut self, line: &[u8], patience: Duration) -> Result<Response, SessionError> {
+        let input = self.input.as_mut().ok_or(SessionError::Gone)?;
         let line = [line, b"\n"].concat();
-        input.write_all(&line).map_err(SessionError::Write)?;
-        let line = self
-            .lines
-            .recv_timeout(PATIENCE)
-            .map_err(|_| SessionError::Silent)?
+        input.write_all(&line).map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                SessionError::Gone
+            } else {
+                SessionError::Write(error)
+            }
+        })?;
+        let line = self.lines.recv_timeout(patience);
+        let line = line
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => SessionError::Silent(patience),
+                RecvTimeoutError::Disconnected => SessionError::Gone,
+            })?
             .map_err(SessionError::Read)?;
         serde_json::from_str(&line).map_err(|error| SessionError::Garbage(line, error))
     }
@@ -159,7 +177,11 @@ impl Session {
         };
         let line = serde_json::to_vec(&request)
             .map_err(|error| SessionError::Write(io::Error::from(error)))?;
-        match self.raw(&line)? {
+        let patience = match request.call {
+            Call::Provision(_) => PROVISIONING,
+            Call::Describe | Call::Check(_) | Call::Plan(_) => PATIENCE,
+        };
+        match self.say(&line, patience)? {
             Response::Answer(answer) => own(answer).ok_or(SessionError::Mixed),
             Response::Error(message) => Err(SessionError::Refused(message)),
         }
