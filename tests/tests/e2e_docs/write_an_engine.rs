@@ -167,6 +167,35 @@ fn the_driver_in_python_works() {
     works(|world| python(world, &file("doze-driver-memcached")));
 }
 
+/// A process that has to be ready before memcached is started, by a line in a file.
+const HELPER: &str = r#"{
+                "name": "helper",
+                "argv": ["/bin/sh", "-c", "echo ready >helper; exec sleep 1000"],
+                "env": {},
+                "cwd": call["run"],
+                "ready": {"file_line": {"path": call["run"] + "/helper", "line": 1, "text": "ready"}},
+                "ready_within_ms": 10000,
+                "stop": {"signal": "SIGTERM", "within_ms": 10000},
+            },"#;
+
+#[test]
+fn an_engine_of_two_processes_is_tested_as_well() {
+    let there = Path::new(MEMCACHED).is_file().then_some(());
+    let Some(()) = needed("a memcached", there) else {
+        return;
+    };
+    let world = World::new();
+    let one = file("doze-driver-memcached");
+    let two = one.replace("\"members\": [", &format!("\"members\": [{HELPER}"));
+    assert_ne!(one, two, "the driver has no members");
+    let driver = python(&world, &two);
+    fs::create_dir(world.dir().join("engine")).expect("a fresh folder");
+    symlink(MEMCACHED, world.dir().join("engine/memcached")).expect("a fresh folder");
+    let printed = succeed(&mut test(&world, &driver));
+    assert!(printed.contains("ok       kill -9"), "{printed}");
+    assert_eq!(process::list(&world.processes()), "");
+}
+
 /// A way to break the driver in Python: what is replaced by what, and the rule that breaks.
 type Mistake = (&'static str, &'static str, &'static str);
 
