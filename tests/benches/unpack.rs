@@ -131,7 +131,7 @@ fn pack(bindir: &Path, tree: &Path, archive: &Path) {
     }
     fs::create_dir_all(archive.parent().expect("a folder")).expect("a directory");
     let mut tar = Command::new("tar");
-    tar.args(["--zstd", "--hard-dereference", "-cf"])
+    tar.args(["-I", "zstd -12", "--hard-dereference", "-cf"])
         .arg(archive);
     succeed(tar.arg("-C").arg(tree).arg("."));
 }

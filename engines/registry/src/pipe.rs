@@ -9,10 +9,10 @@ use std::{
 };
 
 /// The most bytes of a chunk.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// Chunks that wait to be read; together with the two at work the memory of a pipe.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// Makes a pipe.
 pub(crate) fn pipe() -> (Feeder, Pipe) {

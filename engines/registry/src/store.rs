@@ -17,6 +17,9 @@ use std::{
     fs::{self, File},
     io::{self, BufReader, Read},
     os::fd::AsFd,
+    panic::resume_unwind,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
     time::Duration,
 };
 
@@ -42,6 +45,9 @@ use crate::{
 
 /// How long to wait for somebody else who fetches the same. A download may take its time.
 const PATIENCE: Duration = Duration::from_mins(15);
+
+/// Time between two writings of what was unpacked meanwhile.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// The store in a directory.
 #[derive(Debug, Clone)]
@@ -178,14 +184,22 @@ impl Store {
         url: &str,
     ) -> Result<Utf8PathBuf, StoreError> {
         let aside = Aside::new(self.layout.aside(&artefact.sha256))?;
-        unpack(archive, artefact, aside.root.as_fd(), &self.limits).map_err(|source| {
-            StoreError::Unpack {
-                package: Box::new(package.clone()),
-                url: url.to_owned(),
-                source,
-            }
+        let root = &aside.root;
+        let (unpacked, flushed) = thread::scope(|scope| {
+            let (working, ended) = mpsc::channel();
+            let flushing = scope.spawn(move || flush(root, &ended));
+            let unpacked = unpack(archive, artefact, root.as_fd(), &self.limits);
+            drop(working);
+            (unpacked, flushing.join())
+        });
+        unpacked.map_err(|source| StoreError::Unpack {
+            package: Box::new(package.clone()),
+            url: url.to_owned(),
+            source,
         })?;
-        settle(&aside.root).map_err(|source| layout::failed(&aside.path, source))?;
+        let flushed = flushed.unwrap_or_else(|panic| resume_unwind(panic));
+        let settled = flushed.and_then(|()| settle(root));
+        settled.map_err(|source| layout::failed(&aside.path, source))?;
         let tree = self.layout.tree(package, &artefact.sha256);
         aside.move_to(&tree)?;
         Ok(tree)
@@ -249,6 +263,15 @@ impl Drop for Aside {
         // Gone when it is at its place; what cannot be removed is swept later.
         drop(fs::remove_dir_all(&self.path));
     }
+}
+
+/// Has what is there already written to the disk while more is unpacked: then little is left to
+/// wait for at the end, and the disk and the processors work at the same time.
+fn flush(root: &File, ended: &Receiver<()>) -> io::Result<()> {
+    while ended.recv_timeout(BREATH) == Err(RecvTimeoutError::Timeout) {
+        settle(root)?;
+    }
+    Ok(())
 }
 
 /// Waits until a tree is on the disk: by one call for its whole file system, for a call for each of

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Bytes that are hashed and written at once.
-const CHUNK: usize = 128 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// What was written of a tree, and its list of files.
 pub(super) struct Tree<'a> {
