@@ -106,8 +106,7 @@ impl Description {
     /// Whether the driver knows this version: it belongs to one of the majors, or leaves open to
     /// which one, as `11` does if `11.4` is known.
     pub fn knows(&self, version: &Version) -> bool {
-        let related = |major: &Version| version.provides(major) || major.provides(version);
-        self.majors.iter().any(related)
+        self.majors.iter().any(|major| version.is_related(major))
     }
 
     /// The major that this version belongs to.

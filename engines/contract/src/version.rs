@@ -50,6 +50,12 @@ impl Version {
         self.0.starts_with(&request.0)
     }
 
+    /// Whether one of the two leaves open what the other one says: `11` and `11.4` are related, as
+    /// are `17.4` and `17`.
+    pub fn is_related(&self, other: &Self) -> bool {
+        self.provides(other) || other.provides(self)
+    }
+
     /// The first number.
     pub fn major(&self) -> u32 {
         self.0.first().copied().unwrap_or(0)

@@ -26,20 +26,9 @@ pub struct Choice<'a, R> {
     pub artefact: Artefact,
 }
 
-/// The newest version that is what `doze.toml` asks for, whatever the driver knows.
+/// The newest version that is what `doze.toml` asks for, and that the driver knows: where `11` is
+/// asked for, a driver that knows `11.4` and `11.8` must not be given `11.9`.
 pub fn engine<'a>(
-    index: &'a Index,
-    name: &EngineName,
-    declared: &Version,
-    triple: &Triple,
-) -> Result<Choice<'a, EngineRelease>, SelectError> {
-    let fitting = declared_as(index, name, declared)?;
-    usable(index, fitting, triple)
-}
-
-/// The same among the versions that the driver knows: where `11` is asked for, a driver that knows
-/// `11.4` and `11.8` must not be given `11.9`.
-pub fn engine_for<'a>(
     index: &'a Index,
     name: &EngineName,
     declared: &Version,
@@ -97,12 +86,6 @@ pub fn exact(index: &Index, package: &Package, triple: &Triple) -> Result<Artefa
             reason: reason.to_owned(),
         }),
     }
-}
-
-/// Whether a driver that knows the major can serve what is declared: `11` is served by one that
-/// knows `11.4`, and `17.4` by one that knows `17`.
-pub fn covers(major: &Version, declared: &Version) -> bool {
-    major.provides(declared) || declared.provides(major)
 }
 
 /// A release that may be the one.
@@ -265,7 +248,7 @@ fn wrong_protocol(index: &Index, name: &EngineName, protocols: &[u32]) -> Select
 
 /// The declared versions that none of the majors covers.
 fn missing(declared: &[Version], majors: &[Version]) -> Vec<Version> {
-    let covered = |version: &&Version| !majors.iter().any(|major| covers(major, version));
+    let covered = |version: &&Version| !majors.iter().any(|major| version.is_related(major));
     declared.iter().filter(covered).cloned().collect()
 }
 

@@ -177,7 +177,13 @@ fn client_at(world: &World, served: &str, now: SystemTime) -> Result<(), Box<dyn
     let mut pins = Pins::read(&world.lock())?.unwrap_or_default();
     let verified = verify(served.as_bytes(), &doze(), &pins.trust(&doze()), now)?;
     let (name, declared) = (EngineName::new("postgres")?, Version::new("17")?);
-    let choice = select::engine(verified.index(), &name, &declared, &linux())?;
+    let choice = select::engine(
+        verified.index(),
+        &name,
+        &declared,
+        std::slice::from_ref(&declared),
+        &linux(),
+    )?;
     let source = Source::Registry(Archives {
         registry: doze(),
         sha256: [(linux(), choice.artefact.sha256)].into(),
