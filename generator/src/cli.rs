@@ -100,6 +100,30 @@ pub enum Command {
         /// The instance
         name: String,
     },
+    /// Pin what the project needs, for every target
+    #[command(disable_help_subcommand = true)]
+    Lock {
+        /// What else to do
+        #[command(subcommand)]
+        command: Option<LockCommand>,
+    },
+    /// The engines and drivers that were unpacked on this machine
+    #[command(disable_help_subcommand = true)]
+    Store {
+        /// What to do
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+    /// List what the registries of the project have
+    Search {
+        /// Only names with this in them
+        word: Option<String>,
+    },
+    /// Print what is known of an engine: its keys, its versions
+    Info {
+        /// The engine
+        engine: String,
+    },
     /// For those who write drivers
     #[command(disable_help_subcommand = true)]
     Driver {
@@ -116,6 +140,26 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+/// The commands of `doze lock`.
+#[derive(Debug, Subcommand)]
+pub enum LockCommand {
+    /// Move the pins to the newest releases that fit
+    Upgrade {
+        /// Only show them; exit with 5 if there is something newer
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// The commands of `doze store`.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Read everything, and say what is not as it was when it was verified
+    Verify,
+    /// Remove what no project of this user needs
+    Gc,
 }
 
 /// The commands of `doze driver`.

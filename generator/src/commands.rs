@@ -7,31 +7,37 @@ mod driver;
 mod env;
 mod generate;
 mod hold;
+mod info;
 mod init;
+mod lock;
 mod logs;
 mod run;
+mod search;
 mod sleep;
 mod status;
+mod store;
 mod up;
 mod wake;
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use camino::Utf8PathBuf;
 use clap::Parser;
 use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
+use doze_registry::Store;
 use rustix::fs::Mode;
 
 use crate::{
-    cli::{Cli, Command, DriverCommand},
+    cli::{Cli, Command, DriverCommand, LockCommand, StoreCommand},
     compile::{self, Host},
-    config::{self, File, Project},
+    config::{self, ConfigError, File, Project},
     diagnostic::nearest,
     dirs::Dirs,
     drivers::Drivers,
     failure::Failure,
-    output::print,
-    toolchain::Toolchains,
+    output::{complain, print},
+    supply::{Reach, Supply},
+    toolchain::Origin,
     tree::{Area, Installed, Roots, Tree},
 };
 
@@ -91,6 +97,16 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
                 json,
             } => driver::test(&context, &path, toolchain.as_deref(), json).map(done),
         },
+        Command::Lock { command: None } => lock::run(&context).map(done),
+        Command::Lock {
+            command: Some(LockCommand::Upgrade { check }),
+        } => lock::upgrade(&context, check).map(done),
+        Command::Store { command } => match command {
+            StoreCommand::Verify => store::verify(&context).map(done),
+            StoreCommand::Gc => store::gc(&context).map(done),
+        },
+        Command::Search { word } => search::run(&context, word.as_deref()).map(done),
+        Command::Info { engine } => info::run(&context, &engine).map(done),
         Command::Demo => demo::run(&context).map(done),
         Command::Version => print(format_args!("doze {}\n", env!("CARGO_PKG_VERSION")))
             .map_err(Failure::io("print"))
@@ -122,14 +138,16 @@ impl Context {
         Ok(File::read(&path)?)
     }
 
-    /// The whole project. The drivers are gone when this returns.
-    fn compile(&self) -> Result<Compiled, Failure> {
+    /// The whole project. The drivers are gone when this returns. If the command may reach for the
+    /// registries, `doze.lock` says afterwards what the project was resolved to.
+    fn compile(&self, reach: Reach) -> Result<Compiled, Failure> {
         let file = self.file()?;
-        let drivers = Drivers::find(&self.dirs.programs).map_err(Failure::io(format!(
-            "look for drivers in {}",
-            self.dirs.programs
-        )))?;
-        let project = file.resolve(&self.dirs, &drivers, &Toolchains::default())?;
+        let mut drivers = self.drivers()?;
+        let mut supply = Supply::open(&file, &self.dirs, reach)?;
+        let project = self.resolve(file, &mut drivers, &mut supply)?;
+        if reach == Reach::Registries {
+            supply.write()?;
+        }
         let host = Host::new(self.dirs.clone());
         let activator = host.activator();
         if !activator.is_file() {
@@ -145,6 +163,56 @@ impl Context {
             tree,
             host,
         })
+    }
+
+    /// What was unpacked on this machine.
+    fn store(&self) -> Store {
+        Store::new(&self.dirs.store())
+    }
+
+    /// The registries of the project, or those of the environment where there is no project.
+    fn registries(&self) -> Result<Supply, Failure> {
+        let file = match self.file() {
+            Err(Failure::Config(ConfigError::NotFound(_))) => None,
+            other => Some(other?),
+        };
+        Ok(Supply::of(file.as_ref(), &self.dirs, Reach::Registries)?)
+    }
+
+    /// The drivers that need no registry.
+    fn drivers(&self) -> Result<Drivers, Failure> {
+        let programs = &self.dirs.programs;
+        let cannot = format!("look for drivers in {programs}");
+        Drivers::find(programs).map_err(Failure::io(cannot))
+    }
+
+    /// The project with all programs that it needs.
+    fn resolve(
+        &self,
+        file: File,
+        drivers: &mut Drivers,
+        supply: &mut Supply,
+    ) -> Result<Project, Failure> {
+        let supplied = supply.supply(drivers)?;
+        drivers.add(&supplied.drivers);
+        let project = file.resolve(&self.dirs, drivers, &supplied.into())?;
+        let mut notes = BTreeSet::new();
+        for instance in &project.instances {
+            let (engine, found) = (&instance.engine, &instance.toolchain.version);
+            if instance.origin == Origin::System
+                && let Some(pinned) = supply.pin_system(engine, &instance.version, found)
+                && supply.reach() == Reach::Registries
+            {
+                notes.insert(format!(
+                    "note: doze.lock says {engine} {pinned} of the operating system, which has \
+                     {found} now; `doze lock upgrade` writes that down\n"
+                ));
+            }
+        }
+        for note in notes {
+            complain(format_args!("{note}"));
+        }
+        Ok(project)
     }
 
     /// The name of the project. It is known even when the file cannot be read any more, for what

@@ -8,6 +8,7 @@ mod depend;
 pub mod duration;
 pub mod file;
 mod reader;
+pub mod registries;
 mod resolve;
 pub mod toml_tree;
 
@@ -18,14 +19,15 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
-    Endpoint, EngineName, InstanceName, ProjectName, plan::OpenTo, protocol::Toolchain,
+    Endpoint, EngineName, InstanceName, ProjectName, Version, plan::OpenTo, protocol::Toolchain,
 };
 use serde_json::Value;
 
-pub use self::file::File;
+pub use self::{file::File, registries::Registry};
 use crate::{
     diagnostic::{Diagnostic, Source},
     drivers::DriverError,
+    toolchain::Origin,
 };
 
 /// The name of the file that is looked for.
@@ -59,8 +61,12 @@ pub struct Instance {
     pub open_to: OpenTo,
     /// The engine's own keys, as the driver completed them.
     pub block: Value,
+    /// The version that the file asks for.
+    pub version: Version,
     /// The programs it runs.
     pub toolchain: Toolchain,
+    /// Where they are from.
+    pub origin: Origin,
     /// The engine refuses to run as root.
     pub refuses_root: bool,
 }

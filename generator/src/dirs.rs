@@ -41,6 +41,8 @@ pub enum DirsError {
 pub struct Dirs {
     /// `$DOZE_HOME`, else `$XDG_DATA_HOME/doze`.
     pub home: Utf8PathBuf,
+    /// `$XDG_CONFIG_HOME/doze`, for what only this user may have.
+    pub config: Utf8PathBuf,
     /// The user's own systemd units.
     pub units: Utf8PathBuf,
     /// `$XDG_RUNTIME_DIR/doze`, for sockets.
@@ -73,6 +75,7 @@ impl Dirs {
         let program = utf8(program)?;
         let here = env::current_dir().map_err(DirsError::WorkingDirectory)?;
         Ok(Self {
+            config: utf8(base.config_dir())?.join("doze"),
             units: utf8(base.config_dir())?.join("systemd/user"),
             programs: program.parent().unwrap_or(Utf8Path::new("/")).to_owned(),
             here: utf8(here)?,
@@ -91,6 +94,11 @@ impl Dirs {
             runtime,
             ..self.clone()
         }
+    }
+
+    /// Unpacked engines and modules, shared by all projects.
+    pub fn store(&self) -> Utf8PathBuf {
+        self.home.join("store")
     }
 
     /// The folder of everything that belongs to a project.

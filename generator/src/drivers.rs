@@ -17,7 +17,13 @@ use doze_contract::{
     protocol::{Answer, Call, Check, Checked, Description, PROTOCOL, PlanCall, Request, Response},
 };
 
-const PREFIX: &str = "doze-driver-";
+/// What the file name of every driver begins with; the name of its engine follows.
+pub const PREFIX: &str = "doze-driver-";
+
+/// The file name of the driver of an engine.
+pub fn file_name(engine: &EngineName) -> String {
+    format!("{PREFIX}{engine}")
+}
 
 /// Why a driver did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +87,7 @@ impl Drivers {
             let name = entry?.file_name();
             let engine = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
             if let Some(Ok(engine)) = engine.map(EngineName::new) {
-                let path = programs.join(format!("{PREFIX}{engine}"));
+                let path = programs.join(file_name(&engine));
                 found.insert(engine, path);
             }
         }
@@ -100,6 +106,15 @@ impl Drivers {
             programs: found,
             running: RefCell::default(),
         })
+    }
+
+    /// Adds the drivers that a project is supplied with; there are none for their engines yet.
+    pub fn add(&mut self, supplied: &BTreeMap<EngineName, Result<Utf8PathBuf, String>>) {
+        for (engine, driver) in supplied {
+            if let Ok(path) = driver {
+                self.programs.insert(engine.clone(), path.clone());
+            }
+        }
     }
 
     /// The engines that have a driver.

@@ -14,6 +14,7 @@ use crate::{
     foreground::ForegroundError,
     output::{Paint, complain},
     ports::BusyError,
+    supply::SupplyError,
     systemd::SystemdError,
 };
 
@@ -36,6 +37,8 @@ pub(crate) enum Failure {
     Systemd(#[from] SystemdError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Supply(Box<SupplyError>),
     /// A file or a stream that has to work does not.
     #[error("cannot {what}")]
     Io {
@@ -63,6 +66,12 @@ pub(crate) enum Failure {
     /// Already told.
     #[error("")]
     Told(Exit),
+}
+
+impl From<SupplyError> for Failure {
+    fn from(error: SupplyError) -> Self {
+        Self::Supply(Box::new(error))
+    }
 }
 
 impl Failure {
@@ -97,6 +106,7 @@ impl Failure {
             | Self::Foreground(_)
             | Self::Busy(_)
             | Self::Lock(_)
+            | Self::Supply(_)
             | Self::Io { .. }
             | Self::Told(_) => None,
         }
@@ -113,6 +123,7 @@ impl Failure {
             | Self::UnknownInstance { .. }
             | Self::NameTaken { .. } => Exit::Config,
             Self::Compile(_) | Self::Foreground(_) | Self::Busy(_) | Self::Lock(_) => Exit::Failed,
+            Self::Supply(error) => error.exit(),
             Self::Systemd(error) => error.exit(),
             Self::Plain { exit, .. } | Self::Told(exit) => *exit,
         }

@@ -17,6 +17,7 @@ pub mod foreground;
 mod fsx;
 mod output;
 pub mod ports;
+pub mod supply;
 mod systemd;
 pub mod toolchain;
 pub mod tree;

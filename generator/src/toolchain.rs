@@ -1,7 +1,8 @@
 //! The engine programs on this machine.
 //!
-//! Resolves in DESIGN's order: `DOZE_<ENGINE>_BINDIR`, then what the operating system's packages
-//! installed. (Pins of `doze.lock` and the registries will stand between the two.)
+//! They are looked for in this order: in the folder that `DOZE_<ENGINE>_BINDIR` names, in the
+//! store as far as the project is supplied from it, among what the operating system's packages
+//! installed.
 
 use std::{cell::RefCell, collections::BTreeMap, env, fs, process::Command};
 
@@ -11,9 +12,23 @@ use doze_contract::{
     protocol::{Description, Toolchain, ToolchainSearch},
 };
 
+use crate::supply::Supplied;
+
+/// Where a toolchain is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The environment names its folder.
+    Named,
+    /// The store.
+    Store,
+    /// The operating system's packages.
+    System,
+}
+
 /// The toolchains found so far, by engine; every program is asked for its version once.
 #[derive(Debug, Default)]
 pub struct Toolchains {
+    supplied: Supplied,
     found: RefCell<BTreeMap<EngineName, Vec<Toolchain>>>,
 }
 
@@ -28,16 +43,49 @@ impl Toolchains {
             .clone()
     }
 
-    /// The newest toolchain that provides the version.
+    /// Why no registry provides a driver of an engine, if there is a reason.
+    pub fn no_driver(&self, engine: &EngineName) -> Option<&str> {
+        let driver = self.supplied.drivers.get(engine)?;
+        driver.as_ref().err().map(String::as_str)
+    }
+
+    /// The toolchain that provides the version: the newest, where there is a choice. If there is
+    /// none, there may be a reason.
     pub fn provide(
         &self,
         engine: &EngineName,
         search: &ToolchainSearch,
         version: &Version,
-    ) -> Option<Toolchain> {
-        self.of(engine, search)
-            .into_iter()
-            .find(|found| found.version.provides(version))
+    ) -> Result<(Toolchain, Origin), Option<String>> {
+        let key = (engine.clone(), version.clone());
+        let installed = || {
+            let mut found = self.of(engine, search).into_iter();
+            found.find(|found| found.version.provides(version))
+        };
+        if named(engine).is_some() {
+            let toolchain = installed().ok_or(None)?;
+            return Ok((toolchain, Origin::Named));
+        }
+        match self.supplied.engines.get(&key) {
+            Some(Ok(folder)) => match toolchain(folder, search) {
+                Some(toolchain) if toolchain.version.provides(version) => {
+                    Ok((toolchain, Origin::Store))
+                }
+                Some(toolchain) => Err(Some(format!(
+                    "what its publisher packed in {folder} is {engine} {}",
+                    toolchain.version
+                ))),
+                None => Err(Some(format!(
+                    "what its publisher packed in {folder} has no {}",
+                    search.servers.join(" or ")
+                ))),
+            },
+            Some(Err(reason)) => Err(Some(reason.clone())),
+            None => match installed() {
+                Some(toolchain) => Ok((toolchain, Origin::System)),
+                None => Err(self.supplied.unlisted.get(&key).cloned()),
+            },
+        }
     }
 }
 
@@ -51,15 +99,30 @@ pub fn newest_known<'a>(
         .find_map(|toolchain| Some((toolchain, about.major_of(&toolchain.version)?)))
 }
 
+impl From<Supplied> for Toolchains {
+    fn from(supplied: Supplied) -> Self {
+        Self {
+            supplied,
+            found: RefCell::default(),
+        }
+    }
+}
+
 /// The variable that names the folder of an engine's programs.
 pub fn variable(engine: &EngineName) -> String {
     format!("DOZE_{}_BINDIR", engine.as_str().to_ascii_uppercase())
 }
 
+/// The folder of an engine's programs that the environment names.
+pub fn named(engine: &EngineName) -> Option<Utf8PathBuf> {
+    let folder = env::var(variable(engine)).ok();
+    folder.filter(|folder| !folder.is_empty()).map(Into::into)
+}
+
 fn look(engine: &EngineName, search: &ToolchainSearch) -> Vec<Toolchain> {
-    let folders = match env::var(variable(engine)) {
-        Ok(folder) if !folder.is_empty() => vec![folder.into()],
-        _ => search
+    let folders = match named(engine) {
+        Some(folder) => vec![folder],
+        None => search
             .folders
             .iter()
             .flat_map(|pattern| expand(pattern))

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use doze_contract::Plan;
 
 use super::Context;
-use crate::{cli::EnvFormat, failure::Failure, output::print};
+use crate::{cli::EnvFormat, failure::Failure, output::print, supply::Reach};
 
 pub(super) fn print_all(context: &Context, format: EnvFormat) -> Result<(), Failure> {
-    let variables = variables(&context.compile()?.plans);
+    let variables = variables(&context.compile(Reach::Pinned)?.plans);
     let text = if format.json {
         let map: BTreeMap<_, _> = variables.iter().map(|v| (&v.name, &v.value)).collect();
         serde_json::to_string_pretty(&map).unwrap_or_default() + "\n"
@@ -31,7 +31,7 @@ pub(super) fn print_all(context: &Context, format: EnvFormat) -> Result<(), Fail
 }
 
 pub(super) fn url(context: &Context, name: &str) -> Result<(), Failure> {
-    let compiled = context.compile()?;
+    let compiled = context.compile(Reach::Pinned)?;
     let plan = compiled.plan(name)?;
     print(format_args!("{}\n", plan.body.connection.url)).map_err(Failure::io("print the URL"))
 }

@@ -9,11 +9,16 @@ use crate::{
     failure::Failure,
     output::print_lines,
     ports,
+    supply::Reach,
     tree::{self, Area, Roots, Step},
 };
 
 pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Result<(), Failure> {
-    let compiled = context.compile()?;
+    let compiled = context.compile(if check {
+        Reach::Pinned
+    } else {
+        Reach::Registries
+    })?;
     let roots = match out {
         Some(folder) => Roots::below(&context.dirs.here.join(folder)),
         None => context.roots(&compiled.project),

@@ -16,6 +16,7 @@ use crate::{
     awake::{self, Hold, Wake},
     failure::Failure,
     output::complain,
+    supply::Reach,
 };
 
 /// How long to wait before an instance that went away is woken again: at first, and at most when
@@ -28,7 +29,7 @@ pub(super) fn run(
     names: &[String],
     command: &[String],
 ) -> Result<ExitCode, Failure> {
-    let compiled = context.compile()?;
+    let compiled = context.compile(Reach::Pinned)?;
     let plans = names.iter().map(|name| compiled.plan(name));
     let plans = plans.collect::<Result<Vec<_>, _>>()?;
     // All are called before any is waited for, so that they boot at the same time.

@@ -14,10 +14,10 @@ use tokio::{
 };
 
 use super::{Context, env};
-use crate::failure::Failure;
+use crate::{failure::Failure, supply::Reach};
 
 pub(super) fn run(context: &Context, words: &[String]) -> Result<ExitCode, Failure> {
-    with_variables(context, &context.compile()?.plans, words)
+    with_variables(context, &context.compile(Reach::Pinned)?.plans, words)
 }
 
 /// Runs a command with the variables of these plans; its exit status is to be passed on.

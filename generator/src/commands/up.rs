@@ -20,12 +20,13 @@ use crate::{
     fsx,
     output::{complain, print_lines},
     ports,
+    supply::Reach,
     systemd::{self, Systemd},
     tree::{self, Area, Installed, Roots, Step},
 };
 
 pub(super) fn run(context: &Context, names: &[String], foreground: bool) -> Result<(), Failure> {
-    let compiled = context.compile()?;
+    let compiled = context.compile(Reach::Registries)?;
     let names = &wanted(&compiled, names)?;
     let project = &compiled.project.name;
     if foreground::is_running(&context.control(project)) {

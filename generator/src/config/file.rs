@@ -13,6 +13,7 @@ use doze_contract::{Endpoint, EngineName, InstanceName, ProjectName, Version, pl
 use super::{
     ConfigError, depend, duration,
     reader::{At, Reader, wrong_type},
+    registries::{self, Registry},
     toml_tree::{self, Item, Table, Value},
 };
 use crate::diagnostic::{Code, Diagnostic, Source, Span, nearest};
@@ -40,6 +41,8 @@ pub struct File {
     pub source: Source,
     /// The project's name.
     pub name: ProjectName,
+    /// Where engines and drivers come from, besides this machine.
+    pub registries: Vec<Registry>,
     /// The blocks, in the order of the file.
     pub blocks: Vec<Block>,
     /// What is wrong so far.
@@ -82,6 +85,13 @@ pub(super) enum Listen {
     DefaultUnix,
 }
 
+impl Block {
+    /// The version that it asks for, if it says so rightly.
+    pub fn declared(&self) -> Option<&Version> {
+        self.version.as_ref().map(|at| &at.value)
+    }
+}
+
 impl File {
     /// Reads the file. It fails only when not even the project's name can be told.
     pub fn read(path: &Utf8Path) -> Result<Self, ConfigError> {
@@ -108,11 +118,13 @@ impl File {
         let mut reader = Reader::new("the project", table);
         let name = project_name(&mut reader, &source.path, &mut problems);
         let defaults = defaults(&mut reader, &mut problems);
+        let registries = registries::registries(&mut reader, &mut problems);
         let blocks = blocks(&reader.into_rest(), defaults, &mut problems);
         match name {
             Some(name) => Ok(Self {
                 source,
                 name,
+                registries,
                 blocks,
                 problems,
             }),
@@ -233,7 +245,7 @@ fn blocks(table: &Table, defaults: Defaults, problems: &mut Vec<Diagnostic>) -> 
     for (word, item) in table.in_order() {
         let Value::Table(instances) = &item.value else {
             let message = format!("unknown key `{word}` in the project");
-            let near = nearest(word, ["name", "defaults"]);
+            let near = nearest(word, ["name", "defaults", "registries"]);
             let hint = near.map(|near| format!("did you mean `{near}`?"));
             let found = Diagnostic::new(Code::UnknownKey, item.key.clone(), message);
             problems.push(found.maybe_hint(hint));

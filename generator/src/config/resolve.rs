@@ -17,7 +17,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, Span, nearest},
     dirs::Dirs,
     drivers::{DriverError, Drivers},
-    toolchain::{Toolchains, newest_known, variable},
+    toolchain::{Origin, Toolchains, newest_known, variable},
 };
 
 impl File {
@@ -35,7 +35,7 @@ impl File {
         for block in &self.blocks {
             let Some(description) = drivers.describe(&block.engine)? else {
                 if !unknown.contains(&&block.engine) {
-                    problems.push(unknown_engine(block, drivers));
+                    problems.push(unknown_engine(block, drivers, toolchains));
                     unknown.push(&block.engine);
                 }
                 continue;
@@ -56,7 +56,9 @@ impl File {
                 .into_iter()
                 .map(|(endpoint, _)| endpoint)
                 .collect();
-            if let (Some(toolchain), Some(normal)) = (toolchain, normal) {
+            if let (Some((toolchain, origin)), Some(normal), Some(version)) =
+                (toolchain, normal, &block.version)
+            {
                 instances.push(Instance {
                     name: block.name.clone(),
                     engine: block.engine.clone(),
@@ -65,7 +67,9 @@ impl File {
                     depends_on: depend::names(&self.blocks, block),
                     open_to: block.open_to,
                     block: normal,
+                    version: version.value.clone(),
                     toolchain,
+                    origin,
                     refuses_root: description.refuses_root,
                 });
             }
@@ -153,7 +157,7 @@ impl Context<'_> {
         &self,
         toolchains: &Toolchains,
         problems: &mut Vec<Diagnostic>,
-    ) -> Option<Toolchain> {
+    ) -> Option<(Toolchain, Origin)> {
         let (block, search) = (self.block, &self.description.toolchain);
         let found = || toolchains.of(&block.engine, search);
         let Some(version) = &block.version else {
@@ -174,20 +178,16 @@ impl Context<'_> {
             problems.push(self.unknown_version(version));
             return None;
         }
-        if let Some(toolchain) = toolchains.provide(&block.engine, search, &version.value) {
-            return Some(toolchain);
-        }
+        let reason = match toolchains.provide(&block.engine, search, &version.value) {
+            Ok(provided) => return Some(provided),
+            Err(reason) => reason,
+        };
         // An instance that is switched off needs no programs.
         if block.enabled {
-            problems.push(
-                Diagnostic::new(
-                    Code::Toolchain,
-                    version.span.clone(),
-                    format!("no {} {} on this machine", block.engine, version.value),
-                )
-                .label(installed(&block.engine, &found()))
-                .hint(self.install_hint()),
-            );
+            let what = format!("no {} {} on this machine", block.engine, version.value);
+            let problem = Diagnostic::new(Code::Toolchain, version.span.clone(), what)
+                .label(installed(&block.engine, &found()));
+            problems.push(problem.hint(reason.unwrap_or_else(|| self.install_hint())));
         }
         None
     }
@@ -294,15 +294,18 @@ fn installed(engine: &EngineName, toolchains: &[Toolchain]) -> String {
     }
 }
 
-fn unknown_engine(block: &Block, drivers: &Drivers) -> Diagnostic {
-    let known: Vec<_> = drivers.engines().map(EngineName::as_str).collect();
-    let hint = match nearest(block.engine.as_str(), known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is no driver beside the doze program".into(),
-        None => format!("the engines are {}", known.join(", ")),
-    };
+fn unknown_engine(block: &Block, drivers: &Drivers, toolchains: &Toolchains) -> Diagnostic {
     let message = format!("unknown engine `{}`", block.engine);
-    Diagnostic::new(Code::UnknownEngine, block.engine_span.clone(), message).hint(hint)
+    let found = Diagnostic::new(Code::UnknownEngine, block.engine_span.clone(), message);
+    let known: Vec<_> = drivers.engines().map(EngineName::as_str).collect();
+    let near = nearest(block.engine.as_str(), known.iter().copied());
+    let hint = match (near, toolchains.no_driver(&block.engine)) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Some(reason)) => reason.into(),
+        (None, None) if known.is_empty() => "there is no driver beside the doze program".into(),
+        (None, None) => format!("the engines are {}", known.join(", ")),
+    };
+    found.hint(hint)
 }
 
 /// Who claims which address.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::super::Context;
 use crate::{
-    config::FILE_NAME, drivers::Drivers, failure::Failure, fsx, systemd::Systemd,
+    config::FILE_NAME, drivers::Drivers, failure::Failure, fsx, supply::Reach, systemd::Systemd,
     toolchain::Toolchains, tree::Area,
 };
 
@@ -100,7 +100,7 @@ impl Stage {
     }
 
     pub(super) fn plans(&self) -> Result<Vec<Plan>, Failure> {
-        Ok(self.context.compile()?.plans)
+        Ok(self.context.compile(Reach::Registries)?.plans)
     }
 
     /// How many processes of doze and of engines the project has now, the listener not counted.
@@ -153,7 +153,7 @@ impl Stage {
             }
         } else if fs::metadata(self.folder.path()).is_ok() {
             self.doze(&["down"])?;
-            let compiled = self.context.compile()?;
+            let compiled = self.context.compile(Reach::Registries)?;
             for (area, unit) in compiled.tree.0.keys() {
                 if *area == Area::Units {
                     let path = self.context.dirs.units.join(unit);

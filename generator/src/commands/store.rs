@@ -1,0 +1,119 @@
+//! `doze store`: what was unpacked on this machine, whether it is still what was verified, and
+//! what nobody needs any more.
+
+use std::{collections::BTreeSet, fs};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{Plan, exit::Exit};
+use doze_registry::{
+    Kind, Package, Store, Triple,
+    pins::{Archives, Pins, Source},
+};
+
+use super::Context;
+use crate::{
+    dirs::SOURCE,
+    failure::Failure,
+    output::{complain, print, print_lines},
+    supply::{LOCK_NAME, SupplyError},
+};
+
+/// Says what is not as it was.
+pub(super) fn verify(context: &Context) -> Result<(), Failure> {
+    let faults = context.store().verify().map_err(SupplyError::from)?;
+    for fault in &faults {
+        complain(format_args!("error: {fault}\n"));
+    }
+    if faults.is_empty() {
+        print(format_args!(
+            "everything is as it was when it was verified\n"
+        ))
+        .map_err(Failure::io("print"))
+    } else {
+        complain(format_args!(
+            "help: remove it; `doze up` downloads it again\n"
+        ));
+        Err(Failure::Told(Exit::Trust))
+    }
+}
+
+/// Removes what no project refers to, neither by a plan nor by its `doze.lock`.
+pub(super) fn gc(context: &Context) -> Result<(), Failure> {
+    let store = context.store();
+    let projects = context.dirs.home.join("projects");
+    let mut keep = BTreeSet::new();
+    for project in folders(&projects).map_err(Failure::io(format!("list {projects}")))? {
+        let plans = project.join("plans");
+        for plan in folders(&plans).map_err(Failure::io(format!("list {plans}")))? {
+            if plan.file_name() == Some(SOURCE) {
+                keep.extend(pinned(&store, &plan)?);
+            } else {
+                keep.extend(planned(context, &plan)?);
+            }
+        }
+    }
+    let removed = store.gc(&keep).map_err(SupplyError::from)?;
+    let lines: Vec<_> = removed
+        .iter()
+        .map(|path| format!("removed {path}"))
+        .collect();
+    print_lines(&lines).map_err(Failure::io("print"))
+}
+
+/// What is in a folder; nothing if there is none.
+fn folders(path: &Utf8Path) -> std::io::Result<Vec<Utf8PathBuf>> {
+    match path.read_dir_utf8() {
+        Ok(entries) => entries.map(|entry| Ok(entry?.into_path())).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The trees that a plan runs programs of. One that cannot be read keeps everything: who knows
+/// what it needs.
+fn planned(context: &Context, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let text = fs::read(path).map_err(Failure::io(format!("read {path}")))?;
+    let plan: Plan = serde_json::from_slice(&text).map_err(|error| {
+        Failure::plain(format!(
+            "cannot read {path}, so nothing is removed: {error}"
+        ))
+    })?;
+    let members = plan.body.members.iter();
+    let programs = members.filter_map(|member| member.argv.first().map(Utf8PathBuf::from));
+    let store = context.dirs.store();
+    let tree = |program: Utf8PathBuf| {
+        let below = program.strip_prefix(&store).ok()?;
+        let tree: Utf8PathBuf = below.components().take(3).collect();
+        Some(store.join(tree))
+    };
+    Ok(programs.chain([plan.driver]).filter_map(tree).collect())
+}
+
+/// The trees that the lock beside a project's file names.
+fn pinned(store: &Store, source: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let text = fs::read_to_string(source).map_err(Failure::io(format!("read {source}")))?;
+    let file = Utf8Path::new(text.trim_end());
+    let lock = file.parent().unwrap_or(file).join(LOCK_NAME);
+    let Some(pins) = Pins::read(&lock).map_err(SupplyError::from)? else {
+        return Ok(Vec::new());
+    };
+    let triple = Triple::host();
+    let tree = |kind, name: &_, version: &_, archives: &Archives| {
+        let package = Package {
+            kind,
+            name: Clone::clone(name),
+            version: Clone::clone(version),
+        };
+        store.find(&package, archives.sha256.get(&triple)?)
+    };
+    let engines = pins.engines.iter().flat_map(|(name, pins)| {
+        pins.values().filter_map(move |pin| match &pin.source {
+            Source::Registry(archives) => tree(Kind::Engine, name, &pin.version, archives),
+            Source::System => None,
+        })
+    });
+    let modules = pins.modules.iter();
+    let modules =
+        modules.filter_map(|(name, pin)| tree(Kind::Module, name, &pin.version, &pin.archives));
+    Ok(engines.chain(modules).collect())
+}
