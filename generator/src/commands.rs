@@ -11,6 +11,7 @@ mod info;
 mod init;
 mod lock;
 mod logs;
+mod registry;
 mod run;
 mod search;
 mod sleep;
@@ -107,6 +108,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         },
         Command::Search { word } => search::run(&context, word.as_deref()).map(done),
         Command::Info { engine } => info::run(&context, &engine).map(done),
+        Command::Registry { command } => registry::run(&context, command).map(done),
         Command::Demo => demo::run(&context).map(done),
         Command::Version => print(format_args!("doze {}\n", env!("CARGO_PKG_VERSION")))
             .map_err(Failure::io("print"))

@@ -175,6 +175,16 @@ impl Drivers {
     }
 }
 
+/// What a driver program says of its engine, whatever that is.
+pub fn describe_program(path: &Utf8Path) -> Result<Description, DriverError> {
+    match Talk::start(path)?.ask(path, Call::Describe)? {
+        Answer::Describe(description) => Ok(*description),
+        Answer::Check(_) | Answer::Plan(_) | Answer::Provision => Err(DriverError::OffTopic {
+            path: path.to_owned(),
+        }),
+    }
+}
+
 /// One running driver.
 #[derive(Debug)]
 struct Driver {

@@ -3,6 +3,7 @@
 use std::io;
 
 use doze_contract::{error::chain, exit::Exit};
+use doze_registry::publish::PublishError;
 
 use crate::{
     compile::CompileError,
@@ -39,6 +40,8 @@ pub(crate) enum Failure {
     Lock(#[from] LockError),
     #[error(transparent)]
     Supply(Box<SupplyError>),
+    #[error(transparent)]
+    Publish(Box<PublishError>),
     /// A file or a stream that has to work does not.
     #[error("cannot {what}")]
     Io {
@@ -107,6 +110,7 @@ impl Failure {
             | Self::Busy(_)
             | Self::Lock(_)
             | Self::Supply(_)
+            | Self::Publish(_)
             | Self::Io { .. }
             | Self::Told(_) => None,
         }
@@ -122,7 +126,11 @@ impl Failure {
             | Self::Dirs(_)
             | Self::UnknownInstance { .. }
             | Self::NameTaken { .. } => Exit::Config,
-            Self::Compile(_) | Self::Foreground(_) | Self::Busy(_) | Self::Lock(_) => Exit::Failed,
+            Self::Compile(_)
+            | Self::Foreground(_)
+            | Self::Busy(_)
+            | Self::Lock(_)
+            | Self::Publish(_) => Exit::Failed,
             Self::Supply(error) => error.exit(),
             Self::Systemd(error) => error.exit(),
             Self::Plain { exit, .. } | Self::Told(exit) => *exit,
