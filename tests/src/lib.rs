@@ -19,6 +19,7 @@ pub mod process;
 pub mod programs;
 pub mod project;
 pub mod random;
+pub mod recipe;
 pub mod size;
 pub mod skip;
 pub mod tree;

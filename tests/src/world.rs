@@ -273,6 +273,27 @@ impl World {
         command
     }
 
+    /// As [`World::command`], in an empty network namespace of its own: there is nothing but
+    /// loopback, and nobody listens on it yet.
+    ///
+    /// # Panics
+    /// Without root.
+    pub fn offline_command(&self, program: impl AsRef<OsStr>) -> Command {
+        let inner = self.command(program);
+        let mut command = Command::new("/usr/bin/unshare");
+        command
+            .args(["--net", "--", "/bin/sh", "-c"])
+            .arg("/sbin/ip link set lo up && exec \"$@\"")
+            .arg("sh")
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env_clear()
+            .envs(self.environment())
+            .current_dir(self.home())
+            .stdin(Stdio::null());
+        command
+    }
+
     /// Gives a folder a disk of its own, of so many bytes, in memory; for whatever runs by
     /// [`World::command`], and gone with the manager.
     ///

@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use doze_tests::project::{output, succeed};
-use doze_tests::skip::skip;
-use doze_tests::{User, World, needed, process, programs};
+use doze_tests::{User, World, process, recipe};
 
 /// A place to build in, and the recipes as they are or as a test wants them.
 struct Bench {
@@ -24,18 +23,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Option<Self> {
-        if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
-            skip("the pins that these tests know are of Linux on x86_64");
-            return None;
-        }
-        let path = env::var_os("PATH").unwrap_or_default();
-        for program in ["apt-get", "python3", "patchelf", "strip"] {
-            let mut places = env::split_paths(&path).map(|folder| folder.join(program));
-            needed(program, places.find(|place| place.is_file()))?;
-        }
+        recipe::possible()?;
         Some(Self {
             world: World::of(User::Current),
-            recipes: programs::workspace().join("engines/recipes"),
+            recipes: recipe::folder(),
         })
     }
 
