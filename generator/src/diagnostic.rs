@@ -7,6 +7,8 @@ use std::{fmt, ops::Range};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use camino::Utf8PathBuf;
 
+use crate::output::harmless;
+
 /// A text with its path, for pointing into it.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -119,14 +121,14 @@ impl Diagnostic {
     /// Says what to do.
     #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Self {
-        self.hint = Some(text.into());
+        self.hint = Some(harmless(&text.into()));
         self
     }
 
     /// Says what to do, if there is something to say.
     #[must_use]
     pub fn maybe_hint(mut self, text: Option<String>) -> Self {
-        self.hint = text;
+        self.hint = text.map(|text| harmless(&text));
         self
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     drivers::DriverError,
     file_lock::LockError,
     foreground::ForegroundError,
-    output::{Paint, complain},
+    output::{Paint, complain, harmless},
     ports::BusyError,
     supply::SupplyError,
     systemd::SystemdError,
@@ -159,7 +159,11 @@ impl Failure {
         if matches!(self, Self::Told(_)) {
             return;
         }
-        complain(format_args!("{}: {}\n", paint.red("error"), chain(self)));
+        complain(format_args!(
+            "{}: {}\n",
+            paint.red("error"),
+            harmless(&chain(self))
+        ));
         if let Some(hint) = self.hint() {
             complain(format_args!("{}: {hint}\n", paint.bold("help")));
         }

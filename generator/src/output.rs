@@ -75,6 +75,19 @@ pub(crate) fn complain(text: fmt::Arguments<'_>) {
     drop(io::stderr().lock().write_fmt(text));
 }
 
+/// A text of somebody else as it may stand on a terminal: control characters would move the cursor,
+/// or worse. Line breaks stay.
+pub(crate) fn harmless(text: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() && c != '\n' {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// Columns that are as wide as their widest cell, two blanks apart. The first row is the head.
 pub(crate) fn table(
     rows: &[Vec<String>],
@@ -105,4 +118,17 @@ pub(crate) fn table(
         cells.trim_end().to_owned()
     };
     rows.iter().enumerate().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_does_not_move_the_cursor() {
+        assert_eq!(
+            harmless("stolen\x1b[2J\r\u{9b}1A\nü"),
+            "stolen\u{fffd}[2J\u{fffd}\u{fffd}1A\nü"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use super::{Context, search::newest_first};
 use crate::{
     diagnostic::nearest,
     failure::Failure,
-    output::{Paint, print_lines, table},
+    output::{Paint, harmless, print_lines, table},
     toolchain::Toolchains,
 };
 
@@ -71,7 +71,7 @@ pub(super) fn run(context: &Context, engine: &str) -> Result<(), Failure> {
 /// The keys of its block, from the schema.
 fn keys(description: &Description) -> Vec<Vec<String>> {
     let text = |schema: &Value, key: &str| match schema.get(key) {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => harmless(text),
         Some(value) => value.to_string(),
         None => String::new(),
     };
@@ -82,7 +82,7 @@ fn keys(description: &Description) -> Vec<Vec<String>> {
         .and_then(Value::as_object);
     for (key, schema) in properties.into_iter().flatten() {
         rows.push(vec![
-            key.clone(),
+            harmless(key),
             schema
                 .get("default")
                 .map(Value::to_string)
