@@ -1,9 +1,10 @@
 //! `doze info`: what is known of an engine, in its driver's own words.
 
 use doze_contract::{EngineName, protocol::Description};
+use doze_registry::Kind;
 use serde_json::Value;
 
-use super::{Context, search::newest_first};
+use super::{Context, search::versions};
 use crate::{
     diagnostic::nearest,
     failure::Failure,
@@ -36,9 +37,9 @@ pub(super) fn run(context: &Context, engine: &str) -> Result<(), Failure> {
     }
     for namespace in supply.namespaces() {
         let index = supply.index(&namespace)?;
-        if let Some(releases) = index.engines.get(&name) {
-            let versions = newest_first(releases.keys());
-            lines.push(format!("registry  {namespace} has {versions}"));
+        let engines = versions(index, Kind::Engine, &name);
+        if !engines.is_empty() {
+            lines.push(format!("registry  {namespace} has {engines}"));
         }
         if let Some((version, release)) = index
             .modules

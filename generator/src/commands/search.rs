@@ -1,7 +1,9 @@
 //! `doze search`: what the registries of the project have.
 
+use std::collections::BTreeMap;
+
 use doze_contract::{EngineName, Version};
-use doze_registry::Index;
+use doze_registry::{Index, Kind, Package};
 
 use super::Context;
 use crate::{
@@ -41,16 +43,46 @@ pub(super) fn run(context: &Context, word: Option<&str>) -> Result<(), Failure> 
     print_lines(&lines).map_err(Failure::io("print"))
 }
 
-/// The packages of an index, with their versions, newest first.
+/// The packages of an index, with their versions.
 fn packages(index: &Index) -> Vec<(&'static str, &EngineName, String)> {
-    let engines = index.engines.iter();
-    let engines = engines.map(|(name, all)| ("engine", name, newest_first(all.keys())));
-    let modules = index.modules.iter();
-    let modules = modules.map(|(name, all)| ("driver", name, newest_first(all.keys())));
-    engines.chain(modules).collect()
+    let engines = index.engines.keys();
+    let engines = engines.map(|name| ("engine", name, versions(index, Kind::Engine, name)));
+    let modules = index.modules.keys();
+    let modules = modules.map(|name| ("driver", name, versions(index, Kind::Module, name)));
+    let all = engines.chain(modules);
+    all.filter(|(.., versions)| !versions.is_empty()).collect()
 }
 
-pub(super) fn newest_first<'a>(versions: impl DoubleEndedIterator<Item = &'a Version>) -> String {
-    let versions: Vec<_> = versions.rev().map(ToString::to_string).collect();
-    versions.join(" ")
+/// The versions of a package that were not revoked, newest first.
+pub(super) fn versions(index: &Index, kind: Kind, name: &EngineName) -> String {
+    let all: Vec<&Version> = match kind {
+        Kind::Engine => index
+            .engines
+            .get(name)
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+            .collect(),
+        Kind::Module => index
+            .modules
+            .get(name)
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+            .collect(),
+    };
+    let usable = |version: &&&Version| {
+        let package = Package {
+            kind,
+            name: name.clone(),
+            version: Version::clone(version),
+        };
+        let artefacts = index.artefacts(&package).into_iter().flatten();
+        artefacts
+            .into_iter()
+            .any(|(_, artefact)| index.revoked(&artefact.sha256).is_none())
+    };
+    let usable = all.iter().rev().filter(usable);
+    usable
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
