@@ -332,20 +332,33 @@ impl Supply {
             .retain(|namespace, _| used.contains(namespace));
     }
 
-    /// The digests of all targets of a release, those that are known already included.
+    /// The digests of all targets of a release, those that are known already included. What was
+    /// revoked is an error for this target, and nothing to add for the others.
     fn add_digests(
         &mut self,
         package: &Package,
         archives: &mut Archives,
     ) -> Result<(), SupplyError> {
         let namespace = &archives.registry;
-        let Some(artefacts) = self.index(namespace)?.artefacts(package) else {
+        let host = self.triple.clone();
+        let index = self.index(namespace)?;
+        let Some(artefacts) = index.artefacts(package) else {
             return Err(SupplyError::from(SelectError::Gone {
                 namespace: namespace.clone(),
                 package: package.clone(),
             }));
         };
         for (triple, artefact) in artefacts {
+            match index.revoked(&artefact.sha256) {
+                Some(reason) if *triple == host => {
+                    return Err(SupplyError::from(SelectError::Revoked {
+                        package: package.clone(),
+                        reason: reason.to_owned(),
+                    }));
+                }
+                Some(_) => continue,
+                None => {}
+            }
             let pinned = archives.sha256.entry(triple.clone());
             let pinned = pinned.or_insert(artefact.sha256);
             if *pinned != artefact.sha256 {
