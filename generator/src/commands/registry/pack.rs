@@ -26,6 +26,13 @@ use crate::{
 pub(super) fn folder(folder: &Utf8Path, out: &Utf8Path) -> Result<(), Failure> {
     let cannot = || Failure::io(format!("write an archive to {out}"));
     fs::create_dir_all(out).map_err(cannot())?;
+    let inside = out.canonicalize_utf8().map_err(cannot())?;
+    let folder_itself = folder.canonicalize_utf8();
+    if folder_itself.is_ok_and(|folder| inside.starts_with(folder)) {
+        return Err(Failure::plain(format!(
+            "the archive would be in {folder}, which is packed; name another folder by `--out`"
+        )));
+    }
     let mut file = NamedTempFile::with_prefix_in(".doze-", out).map_err(cannot())?;
     let (manifest, artefact) = pack(folder, &mut file)
         .map_err(|error| Failure::plain(doze_contract::error::chain(&error)))?;
