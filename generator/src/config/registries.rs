@@ -1,7 +1,7 @@
 //! `[registries]`: where engines and drivers come from, besides this machine.
 
 use doze_contract::EngineName;
-use doze_registry::Namespace;
+use doze_registry::{Mirror, Namespace};
 
 use super::{
     reader::{Reader, wrong_type},
@@ -56,9 +56,13 @@ fn registry(name: &str, item: &Item, problems: &mut Vec<Diagnostic>) -> Option<R
         let found = Diagnostic::new(Code::Missing, item.key.clone(), message);
         problems.push(found.hint("add `url = \"https://…\"`"));
     }
+    let url = url?;
+    if let Err(error) = Mirror::new(&url.value) {
+        problems.push(Diagnostic::new(Code::Value, url.span, error.to_string()));
+    }
     Some(Registry {
         namespace,
-        url: url?.value,
+        url: url.value,
         engines: engines.map(|item| self::engines(&item, problems)),
     })
 }
