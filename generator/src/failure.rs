@@ -93,6 +93,15 @@ impl Failure {
         }
     }
 
+    /// A word of the command line that cannot be meant.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Plain {
+            message: message.into(),
+            hint: None,
+            exit: Exit::Config,
+        }
+    }
+
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         match self {

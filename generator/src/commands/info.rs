@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, engine: &str) -> Result<(), Failure> {
     let drivers = context.drivers()?;
     let mut supply = context.registries()?;
     let name = EngineName::new(engine)
-        .map_err(|error| Failure::plain(format!("the engine name {engine:?} {error}")))?;
+        .map_err(|error| Failure::usage(format!("the engine name {engine:?} {error}")))?;
     let mut lines = Vec::new();
     let mut description = drivers.describe(&name)?;
     if let Some(description) = &description {

@@ -25,9 +25,9 @@ use crate::{
 const VALIDITY: Duration = Duration::from_hours(90 * 24);
 
 pub(super) fn run(context: &Context, command: RegistryCommand) -> Result<(), Failure> {
-    let here = |path: &Utf8Path| context.dirs.here.join(path);
-    // What is published is for everybody, unlike all else that doze writes.
+    // What is published is for others to read, if the user likes; a secret key is not in any case.
     rustix::process::umask(context.umask);
+    let here = |path: &Utf8Path| here(context, path);
     match command {
         RegistryCommand::Init { namespace, place } => init(context, &namespace, &place),
         RegistryCommand::Pack {
@@ -48,7 +48,10 @@ pub(super) fn run(context: &Context, command: RegistryCommand) -> Result<(), Fai
             place,
         } => publish(context, &namespace, &archives, &place),
         RegistryCommand::Renew { namespace, place } => {
-            Ok(open(context, &namespace, &place)?.renew(now())?)
+            open(context, &namespace, &place)?.renew(now())?;
+            say(&format!(
+                "the index of {namespace} is signed anew, for 90 days"
+            ))
         }
         RegistryCommand::RotateKey {
             namespace,
@@ -78,7 +81,7 @@ fn init(context: &Context, namespace: &str, place: &Place) -> Result<(), Failure
         self::namespace(namespace)?,
         key_file(context, namespace, place),
     );
-    let root = context.dirs.here.join(&place.dir);
+    let root = here(context, &place.dir);
     if let Some(folder) = key.parent() {
         fsx::make_folder(folder).map_err(Failure::io(format!("make {folder}")))?;
     }
@@ -102,7 +105,7 @@ fn publish(
 ) -> Result<(), Failure> {
     let mut registry = open(context, namespace, place)?;
     for archive in archives {
-        let published = registry.publish(&context.dirs.here.join(archive), now())?;
+        let published = registry.publish(&here(context, archive), now())?;
         let what = if published.new {
             "published"
         } else {
@@ -116,11 +119,16 @@ fn publish(
     Ok(())
 }
 
+/// A path of the command line, without the dots that mean nothing.
+fn here(context: &Context, path: &Utf8Path) -> Utf8PathBuf {
+    context.dirs.here.join(path).components().collect()
+}
+
 /// A release is written KIND/NAME/VERSION; everything else is a key.
 fn revoke(mut registry: Registry, what: &str, reason: &str) -> Result<(), Failure> {
     let known = |package: Option<Package>| {
         package.ok_or_else(|| {
-            Failure::plain(format!(
+            Failure::usage(format!(
                 "{what:?} is neither a release, such as engine/postgres/17.4, nor a public key"
             ))
         })
@@ -149,19 +157,19 @@ fn package(text: &str) -> Option<Package> {
 }
 
 fn open(context: &Context, namespace: &str, place: &Place) -> Result<Registry, Failure> {
-    let root = context.dirs.here.join(&place.dir);
+    let root = here(context, &place.dir);
     let key = key_file(context, namespace, place);
     Ok(Registry::open(&root, &self::namespace(namespace)?, &key)?)
 }
 
 fn namespace(text: &str) -> Result<Namespace, Failure> {
-    Namespace::new(text).map_err(|error| Failure::plain(format!("{text:?} {error}")))
+    Namespace::new(text).map_err(|error| Failure::usage(format!("{text:?} {error}")))
 }
 
 /// Outside of the registry, which is for everybody to read.
 fn key_file(context: &Context, namespace: &str, place: &Place) -> Utf8PathBuf {
     match &place.key {
-        Some(key) => context.dirs.here.join(key),
+        Some(key) => here(context, key),
         None => context
             .dirs
             .config

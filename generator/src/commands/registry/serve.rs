@@ -19,6 +19,9 @@ const REQUEST: u64 = 8 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(folder: &Utf8Path, port: u16) -> Result<(), Failure> {
+    if !folder.join("catalogue.json").is_file() {
+        return Err(Failure::plain(format!("{folder} is no registry")));
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .map_err(Failure::io(format!("listen on port {port}")))?;
     let address = listener.local_addr().map_err(Failure::io("listen"))?;

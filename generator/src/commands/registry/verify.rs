@@ -37,7 +37,7 @@ pub(super) fn run(namespace: &Namespace, url: &str) -> Result<(), Failure> {
         }
     }
     print(format_args!(
-        "index {} of {namespace}, signed by {}: {archives} archives are what it says\n",
+        "index {} of {namespace}, signed by {}: right, and so are its archives ({archives})\n",
         verified.counter(),
         verified.key(),
     ))
