@@ -41,18 +41,20 @@ pub(super) fn run(context: &Context, engine: &str) -> Result<(), Failure> {
         if !engines.is_empty() {
             lines.push(format!("registry  {namespace} has {engines}"));
         }
-        if let Some((version, release)) = index
-            .modules
-            .get(&name)
-            .and_then(|all| all.last_key_value())
-        {
-            lines.push(format!("registry  {namespace} has its driver {version}"));
-            if description.is_none() {
-                description = serde_json::from_value(release.description.clone()).ok();
-            }
+        let drivers = versions(index, Kind::Module, &name);
+        if !drivers.is_empty() {
+            lines.push(format!("registry  {namespace} has its driver {drivers}"));
+        }
+        let newest = index.modules.get(&name);
+        let newest = newest.and_then(|all| all.values().next_back());
+        if let (None, Some(release)) = (&description, newest) {
+            description = serde_json::from_value(release.description.clone()).ok();
         }
     }
     let Some(description) = description else {
+        if !lines.is_empty() {
+            return print_lines(&lines).map_err(Failure::io("print"));
+        }
         let near = nearest(engine, drivers.engines().map(EngineName::as_str));
         let near = near
             .map(|near| format!("; did you mean `{near}`?"))
