@@ -8,6 +8,7 @@
 mod examples;
 mod markdown;
 mod reference;
+mod registry;
 mod session;
 mod wildcard;
 mod write_an_engine;

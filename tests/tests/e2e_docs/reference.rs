@@ -119,8 +119,8 @@ fn help(world: &World, command: &[&str]) -> (String, BTreeSet<String>) {
     (usage.expect("a usage line").to_owned(), options.collect())
 }
 
-/// The commands below these words, each with all of its words; those that only lead to others are
-/// none.
+/// These words if they are a command, and the commands below them, each with all of its words;
+/// those that only lead to others are none.
 fn commands(world: &World, words: &str) -> BTreeSet<String> {
     let words: Vec<&str> = words.split_whitespace().collect();
     let text = world.run(&[&["doze"], words.as_slice(), &["--help"]].concat());
@@ -135,7 +135,11 @@ fn commands(world: &World, words: &str) -> BTreeSet<String> {
             .then(|| name.split_whitespace().next())?
     });
     let below = below.map(|name| format!("{} {name}", words.join(" ")));
-    below.flat_map(|words| commands(world, &words)).collect()
+    let mut all: BTreeSet<String> = below.flat_map(|words| commands(world, &words)).collect();
+    if text.contains(" [COMMAND]\n") {
+        all.insert(words.join(" "));
+    }
+    all
 }
 
 #[test]
@@ -251,6 +255,20 @@ fn exit_codes_md_lists_every_status() {
         let listed = listed.iter().map(|cell| cell.parse().expect("a number"));
         assert_same(heading, &listed.collect(), &there);
     }
+}
+
+#[test]
+fn registry_md_lists_every_attack() {
+    let page = Page::read("docs/reference/registry.md");
+    let catalogue = workspace().join("engines/registry/tests/attacks/catalogue");
+    let entries = fs::read_dir(catalogue).expect("it is there");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
+    let there = entries.map(|entry| name(entry.expect("it can be listed")));
+    assert_same(
+        "registry.md",
+        &names(&page.section("Attacks")),
+        &there.collect(),
+    );
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Guides, done as they say: each console block of a page, in order, in one world.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use doze_tests::programs::workspace;
+use doze_tests::project::succeed;
+use doze_tests::skip::skip;
 use doze_tests::{World, engines, needed, wait_until};
 
 use crate::markdown::{Block, Page, pages};
@@ -15,6 +19,9 @@ use crate::wildcard::fits;
 
 /// How long one command may take: the slowest creates a database on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
+
+/// The home of a page's reader.
+const HOME: &str = "/home/you";
 
 /// The line that ends the output of a command, before its status.
 const END: &str = "@@end@@";
@@ -64,20 +71,25 @@ impl Session {
     /// Does what the page says.
     fn follow(mut self, page: &Page) {
         let blocks = page.blocks();
-        let mut blocks = blocks.iter().filter(|block| block.is("console")).peekable();
         assert!(
-            blocks.peek().is_some(),
+            blocks.iter().any(|block| block.is("console")),
             "{} shows no console",
             page.path.display()
         );
         for block in blocks {
-            let steps = steps(block);
+            if let Some(name) = block.file() {
+                self.write(name, &block.text());
+            }
+            if !block.is("console") {
+                continue;
+            }
+            let steps = steps(&block);
             let last = steps.len() - 1;
             for (at, (command, shown)) in steps.iter().enumerate() {
                 if block.is("stays") {
-                    self.stay(block, command, shown);
+                    self.stay(&block, command, shown);
                 } else {
-                    self.step(block, command, shown, block.is("fails") && at == last);
+                    self.step(&block, command, shown, block.is("fails") && at == last);
                 }
             }
         }
@@ -92,12 +104,30 @@ impl Session {
         }
     }
 
+    /// Writes a file of the page where the shell is.
+    fn write(&mut self, name: &str, text: &str) {
+        let folder = PathBuf::from(self.shell.run("pwd").0.concat());
+        let mut text = text.replace(HOME, &self.home());
+        for (shown, real) in &self.ports {
+            text = text.replace(shown, real);
+        }
+        self.world.write(folder.join(name), &text);
+    }
+
+    fn home(&self) -> String {
+        self.world.home().display().to_string()
+    }
+
     fn step(&mut self, block: &Block, command: &str, shown: &[String], fails: bool) {
         let place = &block.place;
         // A client that has just left may not have been seen to; the reader is not so fast.
         let begun = Instant::now();
+        let mut here = command.to_owned();
+        for (shown, real) in &self.ports {
+            here = here.replace(shown, real);
+        }
         let (printed, status) = loop {
-            let (printed, status) = self.shell.run(command);
+            let (printed, status) = self.shell.run(&here);
             let printed = self.translate(printed);
             let again = command == "doze status" && begun.elapsed() < BOUND;
             if !again || fits(shown, &printed) {
@@ -152,9 +182,11 @@ impl Session {
         assert_eq!(self.shell.run(&edit), (Vec::new(), 0));
     }
 
-    /// What was printed, with the ports that the page has.
+    /// What was printed, with the home and the ports that the page has.
     fn translate(&self, mut lines: Vec<String>) -> Vec<String> {
+        let home = self.home();
         for line in &mut lines {
+            *line = line.replace(&home, HOME);
             for (shown, real) in &self.ports {
                 *line = line.replace(real, shown);
             }
@@ -268,6 +300,58 @@ fn without_systemd_works() {
 }
 
 #[test]
+fn publishing_an_engine_works() {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        skip("the page shows what is pinned for Linux on x86_64");
+        return;
+    }
+    for program in ["/usr/bin/patchelf", "/usr/bin/strip"] {
+        let there = Path::new(program).is_file().then_some(());
+        if needed(program, there).is_none() {
+            return;
+        }
+    }
+    let Some(mut session) = Session::new(World::with_manager()) else {
+        return;
+    };
+    // As one has it who has fetched the package before: a world has no network.
+    let recipes = workspace().join("engines/recipes");
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("recipes-of-valkey");
+    let tree = tempfile::tempdir().expect("a folder");
+    succeed(
+        Command::new("bash")
+            .arg(recipes.join("build"))
+            .arg("--cache")
+            .arg(&cache)
+            .args(["valkey", "8"])
+            .arg(tree.path().join("valkey")),
+    );
+    let (world, home) = (&session.world, session.world.home());
+    for (from, to) in [
+        (&recipes, "doze/engines/recipes"),
+        (&cache, ".cache/doze/recipes"),
+    ] {
+        // Once by whoever may read it, once by whom it is to belong to.
+        let (here, there) = (world.dir().join("copy"), home.join(to));
+        succeed(Command::new("cp").arg("-r").arg(from).arg(&here));
+        let parent = there.parent().expect("it is below the home");
+        world.write(parent.join(".keep"), "");
+        world.run(&[
+            "cp",
+            "-r",
+            &here.to_string_lossy(),
+            &there.to_string_lossy(),
+        ]);
+        fs::remove_dir_all(here).expect("our copy");
+    }
+    // The project of the page has no other engine than the one that is published.
+    session
+        .shell
+        .run("unset DOZE_VALKEY_BINDIR DOZE_POSTGRES_BINDIR");
+    session.follow(&Page::read("docs/guides/publish-an-engine.md"));
+}
+
+#[test]
 fn no_other_page_has_a_console() {
     let has_one = |page: &Page| page.blocks().iter().any(|block| block.is("console"));
     let found = pages().into_iter().filter(has_one);
@@ -277,6 +361,7 @@ fn no_other_page_has_a_console() {
         [
             "README.md",
             "docs/guides/first-project.md",
+            "docs/guides/publish-an-engine.md",
             "docs/guides/without-systemd.md"
         ]
     );
