@@ -12,6 +12,7 @@ use std::time::Duration;
 use doze_tests::process;
 use doze_tests::programs::{cargo, target, workspace};
 use doze_tests::project::{output, succeed};
+use doze_tests::skip::skip;
 use doze_tests::{World, needed, wait_until};
 
 use crate::markdown::{Block, Page};
@@ -155,6 +156,72 @@ fn works(make: impl Fn(&World) -> PathBuf) {
     fs::rename(&away, &engine).expect("our folder");
     assert_eq!(say(port, told, 1), ["STORED"]);
     succeed(&mut doze(&world, &driver, &["down"]));
+    is_published(&world, &driver);
+}
+
+/// The end of the guide: the driver and the engine come from a registry.
+fn is_published(world: &World, driver: &Path) {
+    if !Path::new("/usr/bin/patchelf").is_file() || !cfg!(target_arch = "x86_64") {
+        skip("the recipe of memcached needs patchelf, and the page shows Linux on x86_64");
+        return;
+    }
+    // Away from where doze looks for drivers.
+    let home = world.home();
+    fs::rename(driver, home.join("doze-driver-memcached")).expect("our driver");
+    let trees = tempfile::tempdir().expect("a folder");
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("recipes");
+    succeed(
+        Command::new("bash")
+            .arg(workspace().join("engines/recipes/build"))
+            .arg("--cache")
+            .arg(cache)
+            .arg("memcached")
+            .arg(trees.path().join("memcached")),
+    );
+    succeed(
+        Command::new("cp")
+            .arg("-r")
+            .arg(trees.path().join("memcached"))
+            .arg(&home),
+    );
+
+    let path = format!(
+        "{}:/usr/local/bin:/usr/bin:/bin",
+        world.programs().display()
+    );
+    let script = block(|block| block.is("publish")).text();
+    let printed = succeed(world.command("sh").args(["-ec", &script]).env("PATH", path));
+    let printed: Vec<_> = printed.lines().map(str::to_owned).collect();
+    let shown = block(|block| block.is("published")).lines;
+    assert!(fits(&shown, &printed), "{printed:#?}");
+
+    let port = world.port();
+    let toml = file("web/doze.toml").replace("11211", &port.to_string());
+    let toml = toml.replace("/home/you", home.to_str().expect("UTF-8"));
+    world.write("home/web/doze.toml", &toml);
+    let doze = |word: &str| {
+        succeed(
+            world
+                .command("doze")
+                .arg(word)
+                .current_dir(home.join("web")),
+        )
+    };
+    doze("up");
+    let told = "set greeting 0 0 5\r\nhello\r\nget greeting\r\nquit\r\n";
+    let shown = block(|block| block.is("conversation")).lines;
+    assert_eq!(say(port, told, shown.len()), shown);
+    let plan = world
+        .data_home()
+        .join("doze/projects/web/plans/sessions.json");
+    let plan = fs::read_to_string(plan).expect("it was written");
+    for stored in [
+        "store/engines/memcached/1.6.18-",
+        "store/modules/memcached/0.1.0-",
+    ] {
+        assert!(plan.contains(stored), "{plan}");
+    }
+    doze("down");
 }
 
 #[test]
