@@ -185,7 +185,7 @@ fn write(
     root: BorrowedFd<'_>,
     limits: &Limits,
 ) -> Result<(), UnpackError> {
-    let mut tree = Tree::new(root, &artefact.sha256)?;
+    let mut tree = Tree::new(root, &artefact.sha256, limits.entries)?;
     let mut archive = tar::Archive::new(&mut tar);
     let mut entries = Entries::new(&mut archive, limits.entries)?;
     while let Some(entry) = entries.next()? {
@@ -193,4 +193,46 @@ fn write(
     }
     tree.finish()?;
     decode::padding(&mut tar)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::fd::AsFd};
+
+    use tar::{Builder, EntryType, Header};
+
+    use super::*;
+    use crate::Digest;
+
+    #[test]
+    fn a_directory_that_only_a_path_names_counts_too() {
+        let mut tar = Builder::new(Vec::new());
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        tar.append_data(&mut header, "a/b/c", io::empty()).unwrap();
+        let archive = zstd::encode_all(tar.into_inner().unwrap().as_slice(), 1).unwrap();
+        let artefact = Artefact {
+            size: archive.len() as u64,
+            sha256: Digest::of(&archive),
+        };
+        let unpacked = |entries| {
+            let limits = Limits {
+                entries,
+                ..Limits::default()
+            };
+            let world = tempfile::tempdir().unwrap();
+            let root = File::open(world.path()).unwrap();
+            let result = unpack(archive.as_slice(), &artefact, root.as_fd(), &limits);
+            (result, world.path().join("a/b/c").is_dir())
+        };
+        assert!(matches!(unpacked(3), (Ok(()), true)));
+        let (result, there) = unpacked(2);
+        assert!(
+            matches!(result, Err(UnpackError::Entries { max: 2 })),
+            "{result:?}"
+        );
+        assert!(!there);
+    }
 }

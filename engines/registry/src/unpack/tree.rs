@@ -35,10 +35,18 @@ pub(super) struct Tree<'a> {
     open: Option<(Utf8PathBuf, OwnedFd)>,
     list: ListWriter<BufWriter<File>>,
     chunk: Vec<u8>,
+    /// Files, directories and links that may still be made.
+    left: u64,
+    max: u64,
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(root: BorrowedFd<'a>, archive: &Digest) -> Result<Self, UnpackError> {
+    /// At most `max` files, directories and links: one entry can ask for directories by the hundred.
+    pub(super) fn new(
+        root: BorrowedFd<'a>,
+        archive: &Digest,
+        max: u64,
+    ) -> Result<Self, UnpackError> {
         let create = || {
             let list = File::from(create(root, files::NAME, Mode::from(0o644))?);
             ListWriter::new(BufWriter::new(list), archive)
@@ -48,6 +56,8 @@ impl<'a> Tree<'a> {
             open: None,
             list: create().map_err(listing)?,
             chunk: vec![0; CHUNK],
+            left: max,
+            max,
         })
     }
 
@@ -57,11 +67,13 @@ impl<'a> Tree<'a> {
         let node = match what {
             What::Directory => return self.enter(&path, &path),
             What::Link { target } => {
+                self.count()?;
                 let (folder, name) = self.folder_of(&path)?;
                 symlinkat(&target, folder, name).map_err(|error| failed(&path, error))?;
                 Node::Link(target)
             }
             What::File { executable } => {
+                self.count()?;
                 let hash = self.write(&path, executable, body)?;
                 Node::File { executable, hash }
             }
@@ -72,6 +84,12 @@ impl<'a> Tree<'a> {
     /// Completes the list.
     pub(super) fn finish(self) -> Result<(), UnpackError> {
         self.list.finish().map_err(listing)
+    }
+
+    fn count(&mut self) -> Result<(), UnpackError> {
+        let too_many = UnpackError::Entries { max: self.max };
+        self.left = self.left.checked_sub(1).ok_or(too_many)?;
+        Ok(())
     }
 
     fn write(
@@ -133,6 +151,7 @@ impl<'a> Tree<'a> {
             };
             let below = match down(above, word) {
                 Err(Errno::NOENT) => {
+                    self.count()?;
                     let made = mkdirat(above, word, Mode::from(0o755)).and_then(|()| {
                         let below = down(above, word)?;
                         fchmod(&below, Mode::from(0o755)).map(|()| below)
