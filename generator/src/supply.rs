@@ -20,6 +20,7 @@ use doze_registry::{
     pins::{Archives, EnginePin, Pins, PinsError, Source},
     select::SelectError,
     store::{Store, StoreError},
+    unpack::UnpackError,
 };
 
 use self::{choose::Provider, sources::Sources};
@@ -102,6 +103,11 @@ impl SupplyError {
     /// The exit status that says it.
     pub fn exit(&self) -> Exit {
         match self {
+            // The disk is full, say.
+            Self::Store(StoreError::Unpack {
+                source: UnpackError::Write { .. } | UnpackError::Read(_),
+                ..
+            }) => Exit::Failed,
             Self::Index { .. } | Self::Changed { .. } | Self::Store(StoreError::Unpack { .. }) => {
                 Exit::Trust
             }

@@ -34,20 +34,33 @@ fn said(output: &Output) -> String {
 /// A registry with one archive.
 fn registry() -> World {
     let world = World::new();
+    publish(&world);
+    world
+}
+
+fn publish(world: &World) {
     world.write("home/tree/package.toml", MANIFEST);
     world.write("home/tree/bin/valkey-server", "#!/bin/sh\n");
     succeed(&mut doze(
-        &world,
+        world,
         &["registry", "init", "acme", "--dir", "registry"],
     ));
     succeed(&mut doze(
-        &world,
+        world,
         &["registry", "pack", "tree", "--out", "packed"],
     ));
     let archive = "packed/valkey-99.1-x86_64-unknown-linux-gnu.tar.zst";
     let publish = ["registry", "publish", "acme", archive, "--dir", "registry"];
-    succeed(&mut doze(&world, &publish));
-    world
+    succeed(&mut doze(world, &publish));
+}
+
+/// A project that wants what is published.
+fn declare(world: &World) {
+    let toml = format!(
+        "[registries.acme]\nurl = \"file://{}/registry\"\n[valkey.a]\nversion = 99\nport = 1\n",
+        world.home().display()
+    );
+    world.write("home/doze.toml", &toml);
 }
 
 fn mode(path: &Path) -> u32 {
@@ -103,11 +116,7 @@ fn a_reason_does_not_move_the_cursor() {
             "registry", "revoke", "acme", what, reason, "--dir", "registry",
         ],
     ));
-    let toml = format!(
-        "[registries.acme]\nurl = \"file://{}/registry\"\n[valkey.a]\nversion = 99\nport = 1\n",
-        world.home().display()
-    );
-    world.write("home/doze.toml", &toml);
+    declare(&world);
     for command in [&["lock"][..], &["generate", "--out", "out"], &["search"]] {
         let refused = output(&mut doze(&world, command));
         assert!(!refused.status.success(), "{command:?}");
@@ -133,4 +142,31 @@ fn words_that_cannot_be_meant_are_the_command_lines_fault() {
         let refused = output(&mut doze(&world, arguments));
         assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     }
+}
+
+#[test]
+fn a_full_disk_is_nobodys_attack() {
+    let Some(world) = World::with_manager() else {
+        return;
+    };
+    // More than the disk takes, and nothing that can be made small.
+    let mut state = 1_u32;
+    let noise = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b' ' + (state >> 26) as u8)
+    };
+    let text: String = (0..2_000_000).map(noise).collect();
+    world.write("home/tree/share/noise", &text);
+    publish(&world);
+    world.small_disk(&world.data_home().join("doze"), 1 << 20);
+    declare(&world);
+    let refused = output(&mut doze(&world, &["lock"]));
+    assert!(
+        said(&refused).contains("No space left"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    let lock = world.home().join("doze.lock");
+    assert!(!lock.try_exists().expect("our home"));
 }
