@@ -4,13 +4,13 @@ mod pack;
 mod serve;
 mod verify;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{EngineName, Version};
 use doze_registry::{
     Kind, Namespace, Package, PublicKey,
-    publish::{Moment, PublishError, Registry},
+    publish::{Moment, PublishError, Registry, VALIDITY},
 };
 
 use super::Context;
@@ -20,9 +20,6 @@ use crate::{
     fsx,
     output::{print, print_lines},
 };
-
-/// How long an index is believed.
-const VALIDITY: Duration = Duration::from_hours(90 * 24);
 
 pub(super) fn run(context: &Context, command: RegistryCommand) -> Result<(), Failure> {
     // What is published is for others to read, if the user likes; a secret key is not in any case.
