@@ -27,7 +27,10 @@ pub(super) fn parse(text: &str) -> Result<Pins, ParseError> {
         return Err(ParseError::Format(format));
     }
     let raw: Raw = toml::from_str(text).map_err(failed)?;
-    Ok(raw.into())
+    let mut pins = Pins::from(raw);
+    // A table with nothing in it is nothing, and would not be written again.
+    pins.engines.retain(|_, versions| !versions.is_empty());
+    Ok(pins)
 }
 
 /// All that is read of a lock that may be of another format.

@@ -75,6 +75,14 @@ fn what_is_wrong_is_told_with_its_line() {
 }
 
 #[test]
+fn an_engine_without_a_version_is_nothing() {
+    assert_eq!(
+        Pins::parse("format = 1\n[engine.valkey]\n"),
+        Ok(Pins::default())
+    );
+}
+
+#[test]
 fn a_merge_that_was_left_open_is_called_that() {
     let open = SAMPLE.replacen(
         "counter = 12\n",
