@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
-    plan::{Body, Dependency, FORMAT, InitSocket, Signal},
+    plan::{Body, Condition, Dependency, FORMAT, InitSocket, Signal},
     protocol::PlanCall,
 };
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
@@ -143,6 +143,7 @@ fn hold(project: &Project, plans: &mut [Plan]) {
             Some(Dependency {
                 instance: name.clone(),
                 wake_socket: facts.get(name)?.0.clone(),
+                condition: Condition::Healthy,
                 ready_within: within.fold(Duration::ZERO, Duration::saturating_add),
             })
         };

@@ -144,17 +144,23 @@ impl Drivers {
 
     /// Asks whether a block is right.
     pub fn check(&self, engine: &EngineName, check: Check) -> Result<Checked, DriverError> {
-        self.ask(engine, Call::Check(check), |answer| match answer {
-            Answer::Check(checked) => Some(checked),
-            Answer::Describe(_) | Answer::Plan(_) | Answer::Provision => None,
+        self.ask(engine, Call::Check(check), |answer| {
+            if let Answer::Check(checked) = answer {
+                Some(checked)
+            } else {
+                None
+            }
         })
     }
 
     /// Asks what an activator has to do.
     pub fn plan(&self, engine: &EngineName, plan: PlanCall) -> Result<Body, DriverError> {
-        self.ask(engine, Call::Plan(Box::new(plan)), |answer| match answer {
-            Answer::Plan(body) => Some(*body),
-            Answer::Describe(_) | Answer::Check(_) | Answer::Provision => None,
+        self.ask(engine, Call::Plan(Box::new(plan)), |answer| {
+            if let Answer::Plan(body) = answer {
+                Some(*body)
+            } else {
+                None
+            }
         })
     }
 
@@ -177,11 +183,13 @@ impl Drivers {
 
 /// What a driver program says of its engine, whatever that is.
 pub fn describe_program(path: &Utf8Path) -> Result<Description, DriverError> {
-    match Talk::start(path)?.ask(path, Call::Describe)? {
-        Answer::Describe(description) => Ok(*description),
-        Answer::Check(_) | Answer::Plan(_) | Answer::Provision => Err(DriverError::OffTopic {
-            path: path.to_owned(),
-        }),
+    let off_topic = DriverError::OffTopic {
+        path: path.to_owned(),
+    };
+    if let Answer::Describe(description) = Talk::start(path)?.ask(path, Call::Describe)? {
+        Ok(*description)
+    } else {
+        Err(off_topic)
     }
 }
 
@@ -196,17 +204,17 @@ struct Driver {
 impl Driver {
     fn start(engine: &EngineName, path: &Utf8Path) -> Result<Self, DriverError> {
         let mut talk = Talk::start(path)?;
-        match talk.ask(path, Call::Describe)? {
-            Answer::Describe(description) if description.engine == *engine => Ok(Self {
-                path: path.to_owned(),
+        let path = path.to_owned();
+        if let Answer::Describe(description) = talk.ask(&path, Call::Describe)?
+            && description.engine == *engine
+        {
+            Ok(Self {
+                path,
                 description: *description,
                 talk,
-            }),
-            Answer::Describe(_) | Answer::Check(_) | Answer::Plan(_) | Answer::Provision => {
-                Err(DriverError::OffTopic {
-                    path: path.to_owned(),
-                })
-            }
+            })
+        } else {
+            Err(DriverError::OffTopic { path })
         }
     }
 

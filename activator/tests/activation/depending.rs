@@ -2,7 +2,11 @@
 
 use std::{io::BufRead, time::Duration};
 
-use doze_contract::{InstanceName, plan::Dependency, status::Phase};
+use doze_contract::{
+    InstanceName,
+    plan::{Condition, Dependency},
+    status::Phase,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{World, ask};
@@ -14,6 +18,7 @@ fn app(cache: &World) -> World {
     app.plan.holds = vec![Dependency {
         instance: cache.plan.instance.clone(),
         wake_socket: cache.plan.paths.wake_socket.clone(),
+        condition: Condition::Healthy,
         ready_within: Duration::from_secs(20),
     }];
     app

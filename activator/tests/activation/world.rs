@@ -1,6 +1,7 @@
 //! A world of its own for each test: folders, listening sockets, a plan, and a small init system.
 
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     fs::{self, File, Permissions},
     io::{BufRead, BufReader, Read, Write},
@@ -303,6 +304,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
             fingerprint: String::from("one"),
             block: Opaque::new(&()).unwrap(),
         },
+        converge: None,
         files: vec![ConfigFile {
             path: config.clone(),
             text: format!(
@@ -334,6 +336,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
         connection: Connection {
             variable: String::from("REDIS_URL"),
             url: String::from("redis://127.0.0.1"),
+            attributes: BTreeMap::new(),
         },
         clients_speak_first: true,
         generates_code: false,

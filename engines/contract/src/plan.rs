@@ -60,9 +60,29 @@ pub struct Dependency {
     pub instance: InstanceName,
     /// Its wake socket.
     pub wake_socket: Utf8PathBuf,
+    /// What has to be true of it before the engine of this plan is spawned.
+    #[serde(default, skip_serializing_if = "Condition::is_healthy")]
+    pub condition: Condition,
     /// How long it may take until it is ready, with all that it depends on itself.
     #[serde(with = "millis", rename = "ready_within_ms")]
     pub ready_within: Duration,
+}
+
+/// When a dependency is good enough for the one that depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It is ready.
+    #[default]
+    Healthy,
+    /// It was woken. It is held from then on, and may be ready later, or fail.
+    Started,
+}
+
+impl Condition {
+    fn is_healthy(&self) -> bool {
+        *self == Self::Healthy
+    }
 }
 
 impl Plan {
@@ -133,6 +153,10 @@ pub struct Paths {
 pub struct Body {
     /// What must have been done to the data directory before a member is spawned.
     pub provision: Provision,
+    /// What must have been made in the engine before a client is connected to it; absent for an
+    /// engine without a structure of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converge: Option<Converge>,
     /// Files to write before the first member is spawned, each replaced as a whole, mode 0600.
     pub files: Vec<ConfigFile>,
     /// The processes to spawn, in this order, each when the one before is ready. They are stopped
@@ -160,6 +184,20 @@ pub struct Provision {
     pub fingerprint: String,
     /// The normalised block, for the driver's own use.
     pub block: Opaque,
+}
+
+/// What must be true of the structure in the engine: roles, schemas, buckets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Converge {
+    /// Names the whole declared structure. The activator asks the driver to converge the ready
+    /// engine when the data directory was last converged for another fingerprint, or never.
+    pub fingerprint: String,
+    /// The declared structure, for the driver's own use.
+    pub block: Opaque,
+    /// How long it may take.
+    #[serde(with = "millis", rename = "within_ms")]
+    pub within: Duration,
 }
 
 /// A file to write before the engine starts.
@@ -277,6 +315,10 @@ pub struct Connection {
     pub variable: String,
     /// The URL, with the password where one is needed.
     pub url: String,
+    /// What else the instance can be asked for in a reference, besides what every instance has:
+    /// the values of [`crate::protocol::Description::attributes`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// Durations as whole milliseconds.

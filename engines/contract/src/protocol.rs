@@ -6,6 +6,8 @@
 //! needs the client's socket. `docs/reference/driver-protocol.md` tells
 //! it to those who write a driver in another language.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -62,6 +64,8 @@ pub enum Call {
     Plan(Box<PlanCall>),
     /// Create a data directory, or bring one up to date while the engine is stopped.
     Provision(Box<ProvisionCall>),
+    /// Make the structure in a ready engine what the plan declares, or say what that would take.
+    Converge(Box<ConvergeCall>),
 }
 
 /// What a driver answers, by the call.
@@ -76,6 +80,8 @@ pub enum Answer {
     Plan(Box<Body>),
     /// To [`Call::Provision`].
     Provision,
+    /// To [`Call::Converge`].
+    Converge(Converged),
 }
 
 /// A driver's description of its engine.
@@ -100,6 +106,11 @@ pub struct Description {
     pub refuses_root: bool,
     /// Where the engine's programs are found.
     pub toolchain: ToolchainSearch,
+    /// What an instance can be asked for in a reference besides what the core knows of it
+    /// (`name`, `engine`, `host`, `port`, `address`, `socket`, `url`, `env_var`): names with
+    /// their meaning. The plan has the values.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
 }
 
 impl Description {
@@ -204,6 +215,45 @@ pub struct ProvisionCall {
     /// Whether the directory is new and empty; otherwise it was provisioned before, for another
     /// fingerprint.
     pub fresh: bool,
+}
+
+/// The order to converge. The engine is ready, and nobody else converges it meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConvergeCall {
+    /// The plan of the instance.
+    pub plan: Plan,
+    /// Only to say what would be changed.
+    pub dry_run: bool,
+}
+
+/// What was changed in the engine, or would be, in this order; nothing if it is as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Converged {
+    /// The changes.
+    pub changes: Vec<Change>,
+}
+
+/// One change of an engine's structure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What is done.
+    pub action: Action,
+    /// To what, for people: `role app`.
+    pub object: String,
+    /// The statement as the engine gets it, but for secrets, in place of which it has `***`.
+    pub statement: String,
+}
+
+/// What is done to an object of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is not there.
+    Create,
+    /// It is not as declared.
+    Alter,
+    /// It is there and must not be.
+    Drop,
 }
 
 #[cfg(test)]

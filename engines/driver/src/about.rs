@@ -36,6 +36,9 @@ pub struct About {
     pub folders: &'static [&'static str],
     /// Debian packages, any of which installs it.
     pub packages: &'static [&'static str],
+    /// What an instance can be asked for in a reference, besides what every instance can: names
+    /// with their meaning.
+    pub attributes: &'static [(&'static str, &'static str)],
 }
 
 /// Where programs are that have no folder of their own.
@@ -75,6 +78,11 @@ impl About {
                 folders: owned(self.folders),
                 packages: owned(self.packages),
             },
+            attributes: self
+                .attributes
+                .iter()
+                .map(|(name, doc)| ((*name).to_owned(), (*doc).to_owned()))
+                .collect(),
         })
     }
 }

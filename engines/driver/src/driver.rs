@@ -5,14 +5,14 @@ use std::{error::Error, io};
 
 use doze_contract::{
     plan::Body,
-    protocol::{Check, Checked, PlanCall, ProvisionCall},
+    protocol::{Check, Checked, ConvergeCall, Converged, PlanCall, ProvisionCall},
 };
 
 use crate::{About, Client, Refusal, block};
 
 /// A program that knows one engine.
 ///
-/// Only [`Driver::provision`] and [`Driver::refuse`] touch anything outside the driver. The others are pure, so that
+/// Only [`Driver::provision`], [`Driver::converge`] and [`Driver::refuse`] touch anything outside the driver. The others are pure, so that
 /// the same declaration always gives the same plan.
 pub trait Driver {
     /// Why a call could not be carried out. It is shown with all its sources.
@@ -36,6 +36,15 @@ pub trait Driver {
     /// this one.
     fn provision(&self, _call: &ProvisionCall) -> Result<(), Self::Error> {
         Ok(())
+    }
+
+    /// Makes the structure in the ready engine what the plan declares, unless the call is a dry
+    /// run, and says what that took. What is as declared is left alone, so a second call has
+    /// nothing to say. It is asked only of plans that have a structure to converge.
+    fn converge(&self, _call: &ConvergeCall) -> Result<Converged, Self::Error> {
+        Ok(Converged {
+            changes: Vec::new(),
+        })
     }
 
     /// Tells a client in its own protocol that it cannot be served, and why. The end of the

@@ -95,5 +95,9 @@ fn answer<D: Driver>(driver: &D, call: Call) -> Result<Answer, String> {
             .provision(&call)
             .map(|()| Answer::Provision)
             .map_err(|error| chain(&error)),
+        Call::Converge(call) => driver
+            .converge(&call)
+            .map(Answer::Converge)
+            .map_err(|error| chain(&error)),
     }
 }

@@ -31,4 +31,5 @@ pub(crate) const ABOUT: About = About {
         "/usr/local/opt/postgresql@*/bin",
     ],
     packages: &["postgresql"],
+    attributes: &[],
 };

@@ -47,6 +47,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     };
     Ok(Body {
         provision: plan::provision(facts.fingerprint(), &facts)?,
+        converge: None,
         files: vec![
             file(CONFIG, config::text(major, &block)),
             file("pg_hba.conf", config::HBA.to_owned()),
@@ -57,6 +58,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         connection: Connection {
             variable: "DATABASE_URL".to_owned(),
             url: client_url(endpoint, owner, call.instance.as_str()),
+            attributes: BTreeMap::new(),
         },
         clients_speak_first: true,
         generates_code: config::compiles_queries(&block),

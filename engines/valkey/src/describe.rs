@@ -25,4 +25,5 @@ pub(crate) const ABOUT: About = About {
         "/opt/homebrew/opt/valkey@*/bin",
     ],
     packages: &["valkey-server", "redis-server"],
+    attributes: &[],
 };

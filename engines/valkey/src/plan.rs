@@ -39,6 +39,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     };
     Ok(Body {
         provision: plan::provision(facts.fingerprint(), &facts)?,
+        converge: None,
         files: vec![ConfigFile {
             path: config.clone(),
             text: config::text(&block, &socket, &call.data),
@@ -53,6 +54,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         connection: Connection {
             variable: "REDIS_URL".to_owned(),
             url: client_url(endpoint, password),
+            attributes: BTreeMap::new(),
         },
         clients_speak_first: true,
         generates_code: false,
