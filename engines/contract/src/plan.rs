@@ -80,6 +80,10 @@ pub enum Condition {
 }
 
 impl Condition {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde calls"
+    )]
     fn is_healthy(&self) -> bool {
         *self == Self::Healthy
     }
