@@ -13,7 +13,7 @@ use doze_contract::{
     plan::{Body, Condition, Dependency, FORMAT, InitSocket, Signal},
     protocol::PlanCall,
 };
-use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
+use doze_units::{InstanceUnits, Limits, Profile, ProjectUnits, UnitError, UnitFile};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -285,6 +285,7 @@ fn instance_units(
             + MARGIN,
         writable: &writable,
         readable: &programs,
+        limits: Limits::default(),
         profile: host.profile,
         generates_code: plan.body.generates_code,
         user_namespaces: !plan.launcher.is_empty(),

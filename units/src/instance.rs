@@ -12,7 +12,7 @@ use doze_contract::{
 };
 
 use crate::{
-    Prefix, Profile, escape,
+    Limits, Prefix, Profile, escape,
     harden::{self, Needs},
     unit::{HEAD, UnitError, UnitFile},
 };
@@ -52,6 +52,8 @@ pub struct InstanceUnits<'a> {
     pub writable: &'a [&'a Utf8Path],
     /// Files and folders that it reads besides: the driver, the engine's programs.
     pub readable: &'a [&'a Utf8Path],
+    /// What the activator and the engine may use together.
+    pub limits: Limits,
     /// How far to harden the service.
     pub profile: Profile,
     /// The engine writes machine code at run time.
@@ -122,6 +124,7 @@ WantedBy={target}
         let start_timeout = time_span(self.start_timeout);
         let stop_timeout = time_span(self.stop_timeout);
         let dependencies = self.dependencies();
+        let limits = self.limits.settings();
         let hardening = harden::settings(&self.needs())?;
         let text = format!(
             "\
@@ -159,7 +162,7 @@ RestartPreventExitStatus=1 100
 OOMPolicy=continue
 UMask=0077
 Slice={slice}
-{hardening}"
+{limits}{hardening}"
         );
         UnitFile::new(prefix.service(self.instance), text)
     }

@@ -10,6 +10,7 @@
 pub mod escape;
 mod harden;
 mod instance;
+mod limits;
 #[cfg(feature = "manager")]
 pub mod manager;
 mod names;
@@ -18,6 +19,7 @@ mod unit;
 
 pub use harden::Profile;
 pub use instance::InstanceUnits;
+pub use limits::{Controller, Limits};
 pub use names::Prefix;
 pub use project::ProjectUnits;
 pub use unit::{UnitError, UnitFile};

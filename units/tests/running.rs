@@ -15,7 +15,7 @@ use doze_contract::{
     plan::{InitSocket, Signal},
 };
 use doze_tests::World;
-use doze_units::{InstanceUnits, Prefix, Profile, ProjectUnits, escape};
+use doze_units::{InstanceUnits, Limits, Prefix, Profile, ProjectUnits, escape};
 
 #[test]
 fn arguments_reach_the_program_as_they_were() {
@@ -143,6 +143,7 @@ esac"#;
             stop_timeout: Duration::from_secs(10),
             writable: &[&data, &sockets],
             readable: &[],
+            limits: Limits::default(),
             profile,
             generates_code: false,
             user_namespaces,

@@ -13,7 +13,7 @@ use doze_contract::{
     plan::{InitSocket, Signal},
 };
 use doze_tests::{Tree, World};
-use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
+use doze_units::{InstanceUnits, Limits, Profile, ProjectUnits, UnitError, UnitFile};
 
 use crate::sample;
 
@@ -55,6 +55,7 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
         stop_timeout: Duration::from_mins(1),
         writable: &["/srv/data".into()],
         readable: &["/srv/bin".into()],
+        limits: Limits::default(),
         profile: Profile::Full,
         generates_code: false,
         user_namespaces: false,

@@ -7,7 +7,7 @@ use doze_contract::{
     Endpoint, EngineName, InstanceName, ProjectName,
     plan::{InitSocket, Signal},
 };
-use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitFile};
+use doze_units::{InstanceUnits, Limits, Profile, ProjectUnits, UnitFile};
 
 /// A project such as most are. Nothing of it has to exist.
 pub(crate) fn plain() -> Vec<UnitFile> {
@@ -51,6 +51,11 @@ pub(crate) fn plain() -> Vec<UnitFile> {
             "/run/user/1000/doze/shop/app".into(),
         ],
         readable: &["/usr/lib/postgresql/17/bin".into()],
+        limits: Limits {
+            memory: Some(512_000_000),
+            cpu: Some(150),
+            tasks: Some(64),
+        },
         profile: Profile::Full,
         generates_code: true,
         user_namespaces: false,
@@ -67,6 +72,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
         status_socket: "/run/user/1000/doze/shop/cache/status.sock".into(),
         plan: "/home/ada/.local/share/doze/projects/shop/plans/cache.json".into(),
         kill_signal: Signal::Term,
+        limits: Limits::default(),
         profile: Profile::Seccomp,
         generates_code: false,
         ..app
@@ -114,6 +120,10 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
         stop_timeout: Duration::from_secs(30),
         writable: &[run, &folder],
         readable: &[],
+        limits: Limits {
+            cpu: Some(5),
+            ..Limits::default()
+        },
         profile: Profile::Full,
         generates_code: false,
         user_namespaces: true,
