@@ -1,7 +1,7 @@
 //! The command line: one table from which the parser, the help and the completions come.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Permanent local addresses for databases, caches and queues that cost nothing until somebody
@@ -13,6 +13,24 @@ pub struct Cli {
     #[arg(short, long, global = true, value_name = "PATH")]
     pub config: Option<Utf8PathBuf>,
 
+    /// Give a variable of the project a value
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = pair)]
+    pub variables: Vec<(String, String)>,
+
+    /// Lay a profile of the project over it
+    #[arg(long, global = true, value_name = "NAME", env = "DOZE_PROFILE")]
+    pub profile: Option<String>,
+
+    /// The form of what is wrong: human or json
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "human",
+        hide_possible_values = true
+    )]
+    pub format: Form,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -21,6 +39,20 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit status: 0 done · 1 failed · 2 edit the command line or doze.toml · 3 not to be trusted
 · 4 no user manager · 5 --check found a difference; `doze run` and `doze hold` pass on that of their command";
+
+/// The forms of diagnostics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// A picture of the place
+    Human,
+    /// A line of JSON
+    Json,
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -99,6 +131,14 @@ pub enum Command {
     Url {
         /// The instance
         name: String,
+    },
+    /// Print the outputs of the project
+    Output {
+        /// Only this one, as it is
+        name: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Pin what the project needs, for every target
     #[command(disable_help_subcommand = true)]

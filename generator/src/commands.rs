@@ -11,6 +11,7 @@ mod info;
 mod init;
 mod lock;
 mod logs;
+mod output;
 mod registry;
 mod run;
 mod search;
@@ -31,7 +32,7 @@ use rustix::fs::Mode;
 use crate::{
     cli::{Cli, Command, DriverCommand, LockCommand, StoreCommand},
     compile::{self, Host},
-    config::{self, ConfigError, File, Project},
+    config::{self, ConfigError, File, Inputs, Project},
     diagnostic::nearest,
     dirs::Dirs,
     drivers::Drivers,
@@ -57,11 +58,12 @@ pub fn run() -> ExitCode {
             return exit.into();
         }
     };
+    let form = cli.format;
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) if failure.is_broken_pipe() => Exit::Done.into(),
         Err(failure) => {
-            failure.report();
+            failure.report(form);
             failure.exit().into()
         }
     }
@@ -74,6 +76,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         umask,
         dirs: Dirs::from_environment()?,
         config: cli.config,
+        inputs: Inputs {
+            profile: cli.profile,
+            variables: cli.variables,
+            isolated: false,
+        },
     };
     let done = |()| Exit::Done.into();
     match cli.command {
@@ -91,6 +98,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sleep { name } => sleep::run(&context, &name).map(done),
         Command::Logs { name, follow } => logs::run(&context, &name, follow).map(done),
         Command::Url { name } => env::url(&context, &name).map(done),
+        Command::Output { name, json } => output::run(&context, name.as_deref(), json).map(done),
         Command::Driver { command } => match command {
             DriverCommand::Test {
                 path,
@@ -123,6 +131,7 @@ struct Context {
     umask: Mode,
     dirs: Dirs,
     config: Option<Utf8PathBuf>,
+    inputs: Inputs,
 }
 
 /// A project with all that it compiles to.
@@ -137,7 +146,7 @@ impl Context {
     /// The part of the project that needs no driver.
     fn file(&self) -> Result<File, Failure> {
         let path = config::find(self.config.as_deref(), &self.dirs.here)?;
-        Ok(File::read(&path)?)
+        Ok(File::read(&path, &self.inputs)?)
     }
 
     /// The whole project. The drivers are gone when this returns. If the command may reach for the
@@ -221,7 +230,7 @@ impl Context {
     /// is up has to be stopped all the same.
     fn project_name(&self) -> Result<ProjectName, Failure> {
         let path = config::find(self.config.as_deref(), &self.dirs.here)?;
-        File::read(&path)
+        File::read(&path, &self.inputs)
             .map(|file| file.name)
             .or_else(|error| self.dirs.project_of(&path).ok_or_else(|| error.into()))
     }

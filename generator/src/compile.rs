@@ -10,15 +10,14 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
-    plan::{Body, Condition, Dependency, FORMAT, InitSocket, Signal},
-    protocol::PlanCall,
+    plan::{Condition, Dependency, FORMAT, InitSocket, Signal},
 };
-use doze_units::{InstanceUnits, Limits, Profile, ProjectUnits, UnitError, UnitFile};
+use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    config::{Instance, Project},
+    config::{Instance, Project, Wish},
     dirs::{Dirs, SOURCE},
     drivers::{DriverError, Drivers},
     tree::{Area, Tree},
@@ -130,44 +129,68 @@ pub fn plans(project: &Project, host: &Host, drivers: &Drivers) -> Result<Vec<Pl
 
 /// Adds to each plan what its instance depends on. How long that may take is known by now.
 fn hold(project: &Project, plans: &mut [Plan]) {
-    let facts = |plan: &Plan| {
-        let socket = plan.paths.wake_socket.clone();
-        (plan.instance.clone(), (socket, start_timeout(plan)))
-    };
-    let facts: BTreeMap<_, _> = plans.iter().map(facts).collect();
+    let within = ready_within(project, plans);
+    let socket = |plan: &Plan| (plan.instance.clone(), plan.paths.wake_socket.clone());
+    let sockets: BTreeMap<_, _> = plans.iter().map(socket).collect();
     for (plan, instance) in plans.iter_mut().zip(&project.instances) {
-        let dependency = |name: &InstanceName| {
-            let chain = project.with_dependencies([name]);
-            // At worst one boots after the other.
-            let within = chain.iter().filter_map(|name| Some(facts.get(name)?.1));
+        let held = held(instance).filter_map(|(name, condition)| {
             Some(Dependency {
                 instance: name.clone(),
-                wake_socket: facts.get(name)?.0.clone(),
-                condition: Condition::Healthy,
-                ready_within: within.fold(Duration::ZERO, Duration::saturating_add),
+                wake_socket: sockets.get(name)?.clone(),
+                condition,
+                ready_within: *within.get(name)?,
             })
-        };
-        plan.holds = instance.depends_on.iter().filter_map(dependency).collect();
+        });
+        plan.holds = held.collect();
     }
+}
+
+/// The instances that one holds, and when they are good enough.
+fn held(instance: &Instance) -> impl Iterator<Item = (&InstanceName, Condition)> {
+    instance
+        .depends_on
+        .iter()
+        .filter_map(|need| match need.wish {
+            Wish::Held(condition) => Some((&need.instance, condition)),
+            Wish::Lazy => None,
+        })
+}
+
+/// How long each instance may take until it is ready, with all that it holds: they boot at the same
+/// time, so it is the longest way through them.
+fn ready_within<'a>(project: &'a Project, plans: &[Plan]) -> BTreeMap<&'a InstanceName, Duration> {
+    let own = plans.iter().map(start_timeout);
+    let all: BTreeMap<_, _> = project
+        .instances
+        .iter()
+        .zip(own)
+        .map(|(instance, own)| (&instance.name, (instance, own)))
+        .collect();
+    let mut known = BTreeMap::new();
+    for name in all.keys() {
+        // No circle is left in a project, so the way ends.
+        let mut way = vec![*name];
+        while let Some((name, (instance, own))) = way.last().and_then(|it| all.get_key_value(it)) {
+            let open = held(instance).map(|(name, _)| name);
+            let open = open.filter(|name| all.contains_key(name) && !known.contains_key(name));
+            let before = way.len();
+            way.extend(open);
+            if way.len() == before {
+                let longest = held(instance).filter_map(|(name, _)| known.get(name)).max();
+                known.insert(*name, *own + longest.copied().unwrap_or_default());
+                way.pop();
+            }
+        }
+    }
+    known
 }
 
 fn plan(
     project: &Project,
     instance: &Instance,
     host: &Host,
-    drivers: &Drivers,
+    programs: &Drivers,
 ) -> Result<Plan, CompileError> {
-    let paths = host.dirs.instance(&project.name, &instance.name);
-    let call = PlanCall {
-        project: project.name.clone(),
-        instance: instance.name.clone(),
-        block: instance.block.clone(),
-        toolchain: instance.toolchain.clone(),
-        endpoints: instance.endpoints.clone(),
-        data: paths.data.clone(),
-        run: paths.run.clone(),
-    };
-    let body: Body = drivers.plan(&instance.engine, call)?;
     Ok(Plan {
         format: FORMAT,
         revision: String::new(),
@@ -179,13 +202,13 @@ fn plan(
         holds: Vec::new(),
         init_sockets: init_sockets(project, instance, host),
         open_to: instance.open_to,
-        paths,
-        driver: drivers
+        paths: host.dirs.instance(&project.name, &instance.name),
+        driver: programs
             .program(&instance.engine)
             .map(ToOwned::to_owned)
             .unwrap_or_default(),
         launcher: host.launcher(instance)?,
-        body,
+        body: instance.body.clone(),
     })
 }
 
@@ -218,7 +241,7 @@ pub fn compile(project: &Project, plans: &[Plan], host: &Host) -> Result<Tree, C
     };
     add_unit(&mut tree, units.target(&names).map_err(of_project)?);
     add_unit(&mut tree, units.slice().map_err(of_project)?);
-    for plan in plans {
+    for (plan, instance) in plans.iter().zip(&project.instances) {
         let of_instance = |source| CompileError::Unit {
             instance: plan.instance.to_string(),
             source,
@@ -226,7 +249,7 @@ pub fn compile(project: &Project, plans: &[Plan], host: &Host) -> Result<Tree, C
         let name = plan_name(&plan.instance);
         let path = host.dirs.plans(&project.name).join(&name);
         let (socket, service) =
-            instance_units(&project.source, plan, &path, host).map_err(of_instance)?;
+            instance_units(project, instance, plan, &path, host).map_err(of_instance)?;
         add_unit(&mut tree, socket);
         add_unit(&mut tree, service);
         tree.private(Area::Plans, name, plan_text(plan)?);
@@ -237,7 +260,8 @@ pub fn compile(project: &Project, plans: &[Plan], host: &Host) -> Result<Tree, C
 }
 
 fn instance_units(
-    source: &Utf8Path,
+    project: &Project,
+    instance: &Instance,
     plan: &Plan,
     plan_path: &Utf8Path,
     host: &Host,
@@ -249,7 +273,7 @@ fn instance_units(
         .map(|program| Utf8Path::new(program.as_str()))
         .chain([plan.driver.as_path()])
         .collect();
-    let project = host.dirs.project(&plan.project);
+    let folder = host.dirs.project(&plan.project);
     let sockets = host.dirs.sockets(&plan.project);
     // The activator changes where the public paths lead, so it writes to their folders.
     let public = plan.init_sockets.iter();
@@ -257,7 +281,7 @@ fn instance_units(
         .filter_map(|socket| socket.public.parent())
         .filter(|folder| !folder.starts_with(&sockets))
         .collect();
-    let writable: Vec<&Utf8Path> = [project.as_path(), sockets.as_path()]
+    let writable: Vec<&Utf8Path> = [folder.as_path(), sockets.as_path()]
         .into_iter()
         .chain(public)
         .collect();
@@ -269,7 +293,7 @@ fn instance_units(
         instance: &plan.instance,
         depends_on: &holds,
         engine: &plan.engine,
-        source,
+        source: &project.source,
         endpoints: &plan.endpoints,
         init_sockets: &plan.init_sockets,
         wake_socket: &plan.paths.wake_socket,
@@ -285,7 +309,7 @@ fn instance_units(
             + MARGIN,
         writable: &writable,
         readable: &programs,
-        limits: Limits::default(),
+        limits: instance.limits,
         profile: host.profile,
         generates_code: plan.body.generates_code,
         user_namespaces: !plan.launcher.is_empty(),

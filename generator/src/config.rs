@@ -1,16 +1,24 @@
 //! `doze.toml`: finding it, reading it, and everything that is wrong with it.
 //!
 //! Two steps: [`File::read`] sees the names and the core's own keys, and needs nothing but the
-//! text; [`File::resolve`] asks the drivers and looks for the toolchains. Both report all
+//! texts; [`File::resolve`] asks the drivers and looks for the toolchains. Both report all
 //! problems at once. Must not know what is generated from a project.
 
+pub mod block;
 mod depend;
 pub mod duration;
 pub mod file;
+mod files;
+mod limits;
+mod locals;
+mod outputs;
 mod reader;
 pub mod registries;
 mod resolve;
+mod scope;
+mod stamp;
 pub mod toml_tree;
+mod variables;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +27,15 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
-    Endpoint, EngineName, InstanceName, ProjectName, Version, plan::OpenTo, protocol::Toolchain,
+    Endpoint, EngineName, InstanceName, ProjectName, Version,
+    plan::{Body, OpenTo},
+    protocol::Toolchain,
 };
-use serde_json::Value;
+use doze_units::Limits;
 
-pub use self::{file::File, registries::Registry};
+pub use self::{depend::Wish, file::File, outputs::Output, registries::Registry};
 use crate::{
-    diagnostic::{Diagnostic, Source},
+    diagnostic::{Diagnostic, Sources},
     drivers::DriverError,
     toolchain::Origin,
 };
@@ -33,15 +43,37 @@ use crate::{
 /// The name of the file that is looked for.
 pub const FILE_NAME: &str = "doze.toml";
 
+/// What a project is told besides its files.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// The profile that lies over the files.
+    pub profile: Option<String>,
+    /// Values for variables, the strongest last.
+    pub variables: Vec<(String, String)>,
+    /// Expressions and variables see nothing of the machine: no environment, no further files.
+    pub isolated: bool,
+}
+
 /// A project in which everything is right.
 #[derive(Debug)]
 pub struct Project {
     /// Its name.
     pub name: ProjectName,
-    /// The absolute path of its `doze.toml`.
+    /// The absolute path of its `doze.toml`, or of the first file that takes its place.
     pub source: Utf8PathBuf,
     /// Its enabled instances, in the order of the file.
     pub instances: Vec<Instance>,
+    /// What it tells others.
+    pub outputs: Vec<Output>,
+}
+
+/// Another instance that one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// Its name.
+    pub instance: InstanceName,
+    /// When it is good enough.
+    pub wish: Wish,
 }
 
 /// An instance in which everything is right.
@@ -56,11 +88,13 @@ pub struct Instance {
     /// How long it stays awake with nobody there; nothing means for ever.
     pub idle_timeout: Option<std::time::Duration>,
     /// The instances that it needs.
-    pub depends_on: Vec<InstanceName>,
+    pub depends_on: Vec<Need>,
     /// Whose connections are served.
     pub open_to: OpenTo,
-    /// The engine's own keys, as the driver completed them.
-    pub block: Value,
+    /// How much of the machine it may use.
+    pub limits: Limits,
+    /// What its driver says of it.
+    pub body: Body,
     /// The version that the file asks for.
     pub version: Version,
     /// The programs it runs.
@@ -86,7 +120,8 @@ impl Project {
         let mut open: Vec<_> = names.into_iter().collect();
         while let Some(name) = open.pop() {
             if found.insert(name) {
-                open.extend(needs.get(name).into_iter().copied().flatten());
+                let needs = needs.get(name).into_iter().copied().flatten();
+                open.extend(needs.map(|need| &need.instance));
             }
         }
         found
@@ -109,10 +144,10 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file says something that is wrong.
-    #[error("{} problem{} in {}", problems.len(), if problems.len() == 1 { "" } else { "s" }, source_text.path)]
+    #[error("{} problem{} in {}", problems.len(), if problems.len() == 1 { "" } else { "s" }, sources.main())]
     Wrong {
-        /// The file.
-        source_text: Source,
+        /// The texts of the project.
+        sources: Sources,
         /// What is wrong.
         problems: Vec<Diagnostic>,
     },
@@ -121,13 +156,13 @@ pub enum ConfigError {
     Driver(#[from] DriverError),
 }
 
-/// Finds the file: the given path (a file, or a folder that holds a `doze.toml`), else the
+/// Finds the file that stands for the project: the given one, that of the given folder, else the
 /// `doze.toml` in the working directory or the nearest folder above it.
 pub fn find(given: Option<&Utf8Path>, here: &Utf8Path) -> Result<Utf8PathBuf, ConfigError> {
     if let Some(path) = given {
         let path = absolute(&here.join(path));
         return Ok(if path.is_dir() {
-            path.join(FILE_NAME)
+            files::anchor(&path)
         } else {
             path
         });

@@ -4,8 +4,9 @@
 
 use std::{fmt, ops::Range};
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use camino::Utf8PathBuf;
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::json;
 
 use crate::output::harmless;
 
@@ -18,8 +19,64 @@ pub struct Source {
     pub text: String,
 }
 
-/// A place in the source, in bytes.
+/// A place in the [`Sources`] of a project, in bytes from the beginning of the first.
 pub type Span = Range<usize>;
+
+/// All texts of a project, one behind the other, so that a [`Span`] is a place in one of them.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    texts: Vec<(usize, Source)>,
+    secrets: Vec<String>,
+}
+
+impl Sources {
+    /// Adds a text, and tells where it begins.
+    pub fn add(&mut self, source: Source) -> usize {
+        // The place behind the last byte belongs to a text, too.
+        let end = |(start, source): &(usize, Source)| start + source.text.len() + 1;
+        let start = self.texts.last().map_or(0, end);
+        self.texts.push((start, source));
+        start
+    }
+
+    /// The text in which a place is, and where it begins.
+    pub fn at(&self, place: usize) -> Option<(usize, &Source)> {
+        let behind = self.texts.partition_point(|(start, _)| *start <= place);
+        let (start, source) = self.texts.get(behind.checked_sub(1)?)?;
+        Some((*start, source))
+    }
+
+    /// The path of the first text.
+    pub fn main(&self) -> &Utf8Path {
+        let first = self.texts.first();
+        first.map_or(Utf8Path::new("the project"), |(_, source)| &source.path)
+    }
+
+    /// Adds texts that are never to be shown.
+    pub fn hide(&mut self, secrets: &[String]) {
+        for secret in secrets {
+            if !secret.is_empty() && !self.secrets.contains(secret) {
+                self.secrets.push(secret.clone());
+            }
+        }
+    }
+
+    /// The words without what is never to be shown.
+    pub fn without_secrets(&self, words: &str) -> String {
+        let mut words = words.to_owned();
+        for secret in &self.secrets {
+            // Messages quote what they repeat.
+            let quoted = format!("{secret:?}");
+            let inner = quoted.trim_matches('"');
+            for form in [secret.as_str(), inner] {
+                if words.contains(form) {
+                    words = words.replace(form, "(sensitive)");
+                }
+            }
+        }
+        words
+    }
+}
 
 /// A place, and what to say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +134,18 @@ pub enum Code {
     Circle = 13,
     /// A version that the driver of the engine does not know.
     UnknownVersion = 14,
+    /// An expression that cannot be read or computed.
+    Expression = 15,
+    /// A reference to something that is not there.
+    Reference = 16,
+    /// A variable without a value, or with one that is not of its type.
+    Variable = 17,
+    /// Two files that say the same thing.
+    Merge = 18,
+    /// `count` or `for_each` that makes no instances.
+    Stamp = 19,
+    /// A profile that is not there.
+    Profile = 20,
 }
 
 impl fmt::Display for Code {
@@ -133,37 +202,48 @@ impl Diagnostic {
     }
 }
 
-/// Draws all problems in the order of their places, one blank line between them.
-pub fn render(source: &Source, diagnostics: &[Diagnostic], colour: bool) -> String {
-    let mut ordered: Vec<_> = diagnostics.iter().collect();
+/// Problems in the order of their places, each once, without what is never to be shown.
+pub fn ordered(sources: &Sources, diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut ordered: Vec<_> = diagnostics.to_vec();
     ordered.sort_by_key(|d| (d.at.span.start, d.code));
     ordered.dedup();
-    let pictures: Vec<_> = ordered
-        .into_iter()
-        .map(|d| picture(source, d, colour))
+    for found in &mut ordered {
+        let labels = found.see.iter_mut().map(|see| &mut see.text);
+        let words = [&mut found.message, &mut found.at.text].into_iter();
+        for words in words.chain(labels).chain(&mut found.hint) {
+            *words = sources.without_secrets(words);
+        }
+    }
+    ordered
+}
+
+/// Draws all problems in the order of their places, one blank line between them.
+pub fn render(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> String {
+    let pictures: Vec<_> = ordered(sources, diagnostics)
+        .iter()
+        .map(|d| picture(sources, d, colour))
         .collect();
     pictures.join("\n\n")
 }
 
-fn picture(source: &Source, diagnostic: &Diagnostic, colour: bool) -> String {
+fn picture(sources: &Sources, diagnostic: &Diagnostic, colour: bool) -> String {
     let code = diagnostic.code.to_string();
-    let annotate = |kind: AnnotationKind, label: &Label| {
-        let text = (!label.text.is_empty()).then(|| label.text.clone());
-        kind.span(inside(&source.text, &label.span)).label(text)
-    };
-    let snippet = Snippet::source(source.text.as_str())
-        .path(source.path.as_str())
-        .annotation(annotate(AnnotationKind::Primary, &diagnostic.at))
-        .annotations(
-            diagnostic
-                .see
-                .iter()
-                .map(|see| annotate(AnnotationKind::Context, see)),
-        );
     let mut group = Level::ERROR
         .primary_title(diagnostic.message.as_str())
         .id(code.as_str())
-        .element(snippet);
+        .elements([] as [Snippet<'_, Annotation<'_>>; 0]);
+    // The place to edit comes first, and with it whatever is in the same text.
+    let home = sources.at(diagnostic.at.span.start).map(|(start, _)| start);
+    let elsewhere = |see: &&Label| sources.at(see.span.start).map(|(start, _)| start) != home;
+    let near = diagnostic.see.iter().filter(|see| !elsewhere(see));
+    if let Some(start) = home {
+        group = group.elements(snippet(sources, start, Some(&diagnostic.at), near));
+    }
+    for see in diagnostic.see.iter().filter(elsewhere) {
+        if let Some((start, _)) = sources.at(see.span.start) {
+            group = group.elements(snippet(sources, start, None, [see].into_iter()));
+        }
+    }
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.message(hint.as_str()));
     }
@@ -173,6 +253,55 @@ fn picture(source: &Source, diagnostic: &Diagnostic, colour: bool) -> String {
         Renderer::plain()
     };
     renderer.render(&[group])
+}
+
+/// The lines of one text with what is to be said about them.
+fn snippet<'a>(
+    sources: &'a Sources,
+    start: usize,
+    primary: Option<&Label>,
+    context: impl Iterator<Item = &'a Label>,
+) -> Option<Snippet<'a, Annotation<'a>>> {
+    let (_, source) = sources.at(start)?;
+    let annotate = |kind: AnnotationKind, label: &Label| {
+        let text = (!label.text.is_empty()).then(|| label.text.clone());
+        let span = label.span.start.saturating_sub(start)..label.span.end.saturating_sub(start);
+        kind.span(inside(&source.text, &span)).label(text)
+    };
+    let snippet = Snippet::source(source.text.as_str())
+        .path(source.path.as_str())
+        .annotations(primary.map(|label| annotate(AnnotationKind::Primary, label)))
+        .annotations(context.map(|see| annotate(AnnotationKind::Context, see)));
+    Some(snippet)
+}
+
+/// The problems for a program: an array of objects, each with `code`, `message`, `hint`, the place
+/// to edit and further places, with lines and columns counted from 1, columns in characters.
+pub fn to_json(sources: &Sources, diagnostics: &[Diagnostic]) -> serde_json::Value {
+    let place = |label: &Label| {
+        let (start, source) = sources.at(label.span.start)?;
+        let span = label.span.start - start..label.span.end.saturating_sub(start);
+        let span = inside(&source.text, &span);
+        let point = |at: usize| {
+            let before = source.text.get(..at).unwrap_or_default();
+            let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let column = before.get(line..).unwrap_or_default().chars().count() + 1;
+            json!({ "line": before.matches('\n').count() + 1, "column": column })
+        };
+        let label = (!label.text.is_empty()).then_some(&label.text);
+        let (start, end) = (point(span.start), point(span.end));
+        Some(json!({ "file": source.path, "start": start, "end": end, "label": label }))
+    };
+    let one = |d: &Diagnostic| {
+        json!({
+            "code": d.code.to_string(),
+            "message": d.message,
+            "at": place(&d.at),
+            "see": d.see.iter().filter_map(place).collect::<Vec<_>>(),
+            "hint": d.hint,
+        })
+    };
+    ordered(sources, diagnostics).iter().map(one).collect()
 }
 
 /// The span cut to the text and to whole characters: a renderer may not be handed anything else.
@@ -192,6 +321,15 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 mod tests {
     use super::*;
 
+    fn sources(text: &str) -> Sources {
+        let mut sources = Sources::default();
+        sources.add(Source {
+            path: "doze.toml".into(),
+            text: text.into(),
+        });
+        sources
+    }
+
     #[test]
     fn near_is_a_slip_of_the_finger_and_not_another_word() {
         let engines = ["postgres", "valkey", "s3"];
@@ -203,10 +341,7 @@ mod tests {
 
     #[test]
     fn both_places_are_drawn_in_one_picture() {
-        let source = Source {
-            path: "doze.toml".into(),
-            text: "[postgres.a]\nport = 5432\n[postgres.b]\nport = 5432\n".into(),
-        };
+        let source = sources("[postgres.a]\nport = 5432\n[postgres.b]\nport = 5432\n");
         let found = Diagnostic::new(Code::Conflict, 45..49, "127.0.0.1:5432 is claimed twice")
             .label("claimed again by `b`")
             .see(20..24, "claimed by `a`")
@@ -227,10 +362,7 @@ mod tests {
 
     #[test]
     fn a_span_outside_the_text_draws_what_there_is() {
-        let source = Source {
-            path: "doze.toml".into(),
-            text: "ü".into(),
-        };
+        let source = sources("ü");
         let found = Diagnostic::new(Code::Syntax, 1..99, "broken");
         assert!(render(&source, &[found], false).contains("broken"));
     }

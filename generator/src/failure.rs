@@ -4,11 +4,13 @@ use std::io;
 
 use doze_contract::{error::chain, exit::Exit};
 use doze_registry::publish::PublishError;
+use serde_json::json;
 
 use crate::{
+    cli::Form,
     compile::CompileError,
     config::ConfigError,
-    diagnostic::render,
+    diagnostic::{render, to_json},
     dirs::DirsError,
     drivers::DriverError,
     file_lock::LockError,
@@ -146,26 +148,37 @@ impl Failure {
         }
     }
 
+    /// For a program: an object with `error` and `hint`, and with `diagnostics` where it is the
+    /// project that is wrong.
+    fn to_json(&self) -> serde_json::Value {
+        let diagnostics = if let Self::Config(ConfigError::Wrong { sources, problems }) = self {
+            Some(to_json(sources, problems))
+        } else {
+            None
+        };
+        json!({ "error": chain(self), "hint": self.hint(), "diagnostics": diagnostics })
+    }
+
     /// Whether the reader of standard output went away; nobody has to hear of that.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// Says it on standard error.
-    pub(crate) fn report(&self) {
-        let paint = Paint::stderr();
-        if let Self::Config(ConfigError::Wrong {
-            source_text,
-            problems,
-        }) = self
-        {
-            complain(format_args!(
-                "{}\n",
-                render(source_text, problems, paint.is_on())
-            ));
+    pub(crate) fn report(&self, form: Form) {
+        if matches!(self, Self::Told(_)) {
             return;
         }
-        if matches!(self, Self::Told(_)) {
+        if form == Form::Json {
+            complain(format_args!("{}\n", self.to_json()));
+            return;
+        }
+        let paint = Paint::stderr();
+        if let Self::Config(ConfigError::Wrong { sources, problems }) = self {
+            complain(format_args!(
+                "{}\n",
+                render(sources, problems, paint.is_on())
+            ));
             return;
         }
         complain(format_args!(

@@ -11,6 +11,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod dirs;
 pub mod drivers;
+pub mod expression;
 mod failure;
 mod file_lock;
 pub mod foreground;

@@ -174,7 +174,7 @@ impl Supply {
 
     /// Likewise; without a file nothing is declared, and the working directory takes its place.
     pub fn of(file: Option<&File>, dirs: &Dirs, reach: Reach) -> Result<Self, SupplyError> {
-        let folder = file.and_then(|file| file.source.path.parent());
+        let folder = file.and_then(|file| file.path.parent());
         let path = folder.unwrap_or(&dirs.here).join(LOCK_NAME);
         let written = Pins::read(&path)?;
         let declared = |enabled| file.map(|file| declared(file, enabled)).unwrap_or_default();

@@ -49,34 +49,136 @@ fn here(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// Every file of `diagnostics/` is wrong in its own way; beside it stands all that doze says.
+/// Every file of `diagnostics/` is wrong in its own way, and so is every folder, which may have
+/// words for the command line in a file `arguments`; beside it stands all that doze says.
 #[test]
 fn every_problem_is_told_with_its_place_and_the_way_out() {
     let world = World::new();
     let cases = here("diagnostics");
     for entry in fs::read_dir(&cases).expect("the cases are there") {
         let path = entry.expect("it can be listed").path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let name = name.expect("UTF-8").to_owned();
+        let home = format!("home/{name}");
+        let mut arguments = String::new();
+        if path.is_dir() {
+            for file in fs::read_dir(&path).expect("its files") {
+                let file = file.expect("it can be listed");
+                let file_name = file.file_name().into_string().expect("UTF-8");
+                let input = text(&file.path());
+                world.write(format!("out/{name}/{file_name}"), &input);
+                if file_name == "arguments" {
+                    arguments = input;
+                } else {
+                    world.write(format!("{home}/{file_name}"), &input);
+                }
+            }
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let input = text(&path);
+            world.write(format!("out/{name}.toml"), &input);
+            world.write(format!("{home}/doze.toml"), &input);
+        } else {
             continue;
         }
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .expect("UTF-8");
-        let input = text(&path);
-        world.write(format!("out/{name}"), &input);
-        let file = world.write("home/doze.toml", &input);
-        let wrong = output(&mut doze(&world, &world.home(), &["generate", "--check"]));
+        let folder = world.dir().join(&home);
+        let mut command = doze(&world, &folder, &["generate", "--check"]);
+        let wrong = output(command.args(arguments.split_whitespace()));
         assert_eq!(wrong.status.code(), Some(2), "{name}");
         assert_eq!(String::from_utf8_lossy(&wrong.stdout), "", "{name}");
         let said = String::from_utf8(wrong.stderr).expect("UTF-8");
-        let said = said.replace(file.to_str().expect("UTF-8"), "doze.toml");
+        let said = said.replace(&format!("{}/", folder.to_str().expect("UTF-8")), "");
         let said = said.replace(world.dir().to_str().expect("UTF-8"), "/tmp/dz-XXXXXX");
         let about = said.replace(char::is_whitespace, "").is_empty();
         assert!(!about, "{name} is said to be right");
-        world.write(format!("out/{}", name.replace(".toml", ".txt")), &said);
+        world.write(format!("out/{name}.txt"), &said);
     }
     Tree::read(&world.dir().join("out")).assert_golden(&cases);
+}
+
+/// What `docs/reference/diagnostics.md` shows.
+#[test]
+fn what_is_wrong_can_be_had_as_json() {
+    let world = World::new();
+    let toml = "name = \"shop\"\n\n[valkey.cache]\nport = true\nversion = 8\n";
+    let file = world.write("home/doze.toml", toml);
+    let arguments = ["generate", "--check", "--format", "json"];
+    let wrong = output(&mut doze(&world, &world.home(), &arguments));
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(wrong.stdout.is_empty());
+    let said = String::from_utf8(wrong.stderr).expect("UTF-8");
+    let said = said.replace(file.to_str().expect("UTF-8"), "/home/me/shop/doze.toml");
+    let said: serde_json::Value = serde_json::from_str(&said).expect("one line of JSON");
+
+    let page = doze_tests::programs::workspace().join("docs/reference/diagnostics.md");
+    let page = text(&page);
+    let shown = page.split_once("```json\n").expect("an example").1;
+    let shown = shown.split_once("\n```").expect("its end").0;
+    let shown: serde_json::Value = serde_json::from_str(shown).expect("JSON");
+    assert_eq!(said, shown);
+}
+
+/// `doze output`, and a value that is never shown.
+#[test]
+fn outputs_tell_what_they_are_asked_for() {
+    let world = World::new();
+    world.write(
+        "home/doze.toml",
+        r#"name = "shop"
+
+[variables.password]
+sensitive = true
+
+[outputs]
+cache = "${valkey.cache.url}"
+ports = "${[valkey.cache.port, postgres.app.port]}"
+
+[outputs.app]
+value = "${postgres.app.url}"
+description = "The database"
+
+[postgres.app]
+version = 17
+port = 5432
+
+[valkey.cache]
+version = 8
+port = 6379
+password = "${var.password}"
+"#,
+    );
+    let home = world.home();
+    let run = |arguments: &[&str]| {
+        let mut command = doze(&world, &home, arguments);
+        succeed(command.env("DOZE_VAR_password", "hunter2"))
+    };
+    assert_eq!(
+        run(&["output"]),
+        "cache = (sensitive)\nports = [6379,5432]\n\
+         app = postgres://postgres@127.0.0.1:5432/app?sslmode=disable\n"
+    );
+    assert_eq!(
+        run(&["output", "cache"]),
+        "redis://:hunter2@127.0.0.1:6379/0\n"
+    );
+    assert_eq!(run(&["output", "ports", "--json"]), "[6379,5432]\n");
+    let all: serde_json::Value = serde_json::from_str(&run(&["output", "--json"])).expect("JSON");
+    assert_eq!(all["app"]["description"], "The database");
+    assert_eq!(all["cache"]["value"], serde_json::Value::Null);
+    assert!(!all.to_string().contains("hunter2"));
+
+    // Nobody has given it one now.
+    let wrong = output(&mut doze(&world, &home, &["output"]));
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("error[D017]"));
+    // The command line goes before the environment.
+    let mut command = doze(&world, &home, &["output", "cache", "--var", "password=a b"]);
+    let said = succeed(command.env("DOZE_VAR_password", "hunter2"));
+    assert_eq!(said, "redis://:a%20b@127.0.0.1:6379/0\n");
+    let unknown = output(doze(&world, &home, &["output", "cach"]).env("DOZE_VAR_password", "x"));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `cache`?"));
 }
 
 /// Every folder of `compiled/` holds a `doze.toml` and the whole tree that it compiles to. The

@@ -7,7 +7,7 @@ use doze_contract::{EngineName, Version, exit::Exit, protocol::Description};
 
 use super::Context;
 use crate::{
-    config::{FILE_NAME, file::version_in_toml},
+    config::{FILE_NAME, block::version_in_toml},
     drivers::Drivers,
     failure::Failure,
     fsx,

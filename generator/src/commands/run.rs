@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{Context, env};
-use crate::{failure::Failure, supply::Reach};
+use crate::{cli::Form, failure::Failure, supply::Reach};
 
 pub(super) fn run(context: &Context, words: &[String]) -> Result<ExitCode, Failure> {
     with_variables(context, &context.compile(Reach::Pinned)?.plans, words)
@@ -49,7 +49,7 @@ pub(super) fn with_variables(
             } else {
                 126
             };
-            Failure::io(format!("run {program}"))(source).report();
+            Failure::io(format!("run {program}"))(source).report(Form::Human);
             Ok(code.into())
         }
     }

@@ -13,10 +13,7 @@ use super::Context;
 use crate::{
     awake,
     compile::plan_name,
-    config::{
-        duration,
-        file::{Block, File},
-    },
+    config::{File, block::Block, duration},
     failure::Failure,
     foreground, fsx,
     output::{Paint, print, table},

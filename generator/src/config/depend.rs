@@ -1,67 +1,282 @@
-//! Which instance needs which: `depends_on`, and what can be wrong with it.
+//! Which instance needs which: what `depends_on` says and what references imply, and what can be
+//! wrong with it.
 //!
 //! Needs nothing but the names, so what is wrong is known before any driver is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doze_contract::InstanceName;
+use doze_contract::{InstanceName, plan::Condition};
 
-use super::{file::Block, reader::At};
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use super::{
+    block::{Block, TEXTS, one_or_many},
+    reader::{At, wrong_type},
+    scope::{Evaluator, Visible},
+    toml_tree::{Item, Table, Value},
+};
+use crate::{
+    diagnostic::{Code, Diagnostic, Span, nearest},
+    expression::Reference,
+};
 
-/// The instances that a block needs, each once.
-pub(super) fn names(blocks: &[Block], block: &Block) -> Vec<InstanceName> {
-    let known = by_name(blocks);
-    let mut names: Vec<InstanceName> = Vec::new();
-    for needed in &block.depends_on {
-        if let Some(needed) = known.get(needed.value.as_str())
-            && !names.contains(&needed.name)
-        {
-            names.push(needed.name.clone());
-        }
-    }
-    names
+/// When another instance is good enough for the one that needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// It is held, and has to be in this condition first.
+    Held(Condition),
+    /// Its address is there; whoever connects to it wakes it.
+    Lazy,
 }
 
-/// Reports what cannot be depended on.
-pub(super) fn check(blocks: &[Block], problems: &mut Vec<Diagnostic>) {
-    let known = by_name(blocks);
-    for block in blocks {
-        for needed in &block.depends_on {
-            match known.get(needed.value.as_str()) {
-                None => problems.push(unknown(blocks, block, needed)),
-                Some(other) if block.enabled && !other.enabled => {
-                    problems.push(disabled(block, needed, other));
+/// Another instance that a block speaks of.
+#[derive(Debug, Clone)]
+pub(super) struct Need {
+    pub(super) name: At<String>,
+    /// Of a reference: the engine that it names.
+    pub(super) engine: Option<String>,
+    pub(super) wish: Wish,
+}
+
+/// What the keys of a block refer to.
+pub(super) fn referred(
+    table: &Table,
+    visible: &Visible<'_>,
+    evaluator: &Evaluator<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Need> {
+    referred_by(table.0.values().collect(), visible, evaluator, problems)
+}
+
+/// The same of some items.
+pub(super) fn referred_by(
+    mut open: Vec<&Item>,
+    visible: &Visible<'_>,
+    evaluator: &Evaluator<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Need> {
+    let mut needs: Vec<Need> = Vec::new();
+    while let Some(item) = open.pop() {
+        match &item.value {
+            Value::Expression(expression) => {
+                match expression.references(evaluator.world(visible)) {
+                    Ok(found) => needs.extend(found.into_iter().filter_map(need)),
+                    Err(problem) => problems.extend(problem),
                 }
-                Some(_) => {}
             }
+            Value::Array(items) => open.extend(items),
+            Value::Table(table) => open.extend(table.0.values()),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => {}
+        }
+    }
+    needs.sort_by_key(|need| need.name.span.start);
+    needs
+}
+
+fn need((reference, span): (Reference, Span)) -> Option<Need> {
+    let Reference::Attribute {
+        engine, instance, ..
+    } = reference
+    else {
+        return None;
+    };
+    Some(Need {
+        name: At {
+            span,
+            value: instance,
+        },
+        engine: Some(engine),
+        wish: Wish::Held(Condition::Healthy),
+    })
+}
+
+/// What `depends_on` says: a name, a list of names, or a table of conditions by name.
+pub(super) fn declared(item: Item, problems: &mut Vec<Diagnostic>) -> Vec<Need> {
+    if let Value::Table(table) = &item.value {
+        let pairs = table.in_order().into_iter();
+        return pairs
+            .filter_map(|(name, item)| conditioned(name, item, problems))
+            .collect();
+    }
+    let name = |item: &Item| {
+        let Some(name) = item.value.as_text() else {
+            let expected = format!("{TEXTS}, or a table");
+            problems.push(wrong_type("depends_on", &expected, item));
+            return None;
+        };
+        Some(declared_need(
+            name,
+            item.span.clone(),
+            Wish::Held(Condition::Healthy),
+        ))
+    };
+    one_or_many(item).iter().filter_map(name).collect()
+}
+
+fn conditioned(name: &str, item: &Item, problems: &mut Vec<Diagnostic>) -> Option<Need> {
+    const WORDS: [&str; 3] = ["healthy", "started", "lazy"];
+    let Some(word) = item.value.as_text() else {
+        problems.push(wrong_type(
+            name,
+            "\"healthy\", \"started\" or \"lazy\"",
+            item,
+        ));
+        return None;
+    };
+    let wish = match word {
+        "healthy" => Wish::Held(Condition::Healthy),
+        "started" => Wish::Held(Condition::Started),
+        "lazy" => Wish::Lazy,
+        other => {
+            let message = format!("there is no condition `{other}`");
+            let found = Diagnostic::new(Code::Value, item.span.clone(), message);
+            problems.push(found.hint(match nearest(other, WORDS) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the conditions are {}", WORDS.join(", ")),
+            }));
+            return None;
+        }
+    };
+    Some(declared_need(name, item.key.clone(), wish))
+}
+
+/// `app`, or `postgres.app`.
+fn declared_need(text: &str, span: Span, wish: Wish) -> Need {
+    Need {
+        name: At {
+            span,
+            value: text.to_owned(),
+        },
+        engine: None,
+        wish,
+    }
+}
+
+/// All blocks by name, and their engines.
+#[derive(Debug)]
+pub(super) struct Known<'a>(BTreeMap<&'a str, &'a Block>, BTreeSet<&'a str>);
+
+impl<'a> Known<'a> {
+    pub(super) fn new(blocks: &'a [Block]) -> Self {
+        let named = blocks.iter().map(|block| (block.name.as_str(), block));
+        let engines = blocks.iter().map(|block| block.engine.as_str());
+        Self(named.collect(), engines.collect())
+    }
+
+    /// The block that a need is for. `depends_on` may put the engine in front of the name.
+    pub(super) fn get(&self, need: &Need) -> Option<&'a Block> {
+        let name = need.name.value.as_str();
+        let plain = self.0.get(name).copied();
+        let engine = need.engine.as_deref();
+        match plain {
+            Some(block) => engine
+                .is_none_or(|it| it == block.engine.as_str())
+                .then_some(block),
+            None if engine.is_none() => {
+                let (engine, name) = name.split_once('.')?;
+                let block = self.0.get(name).copied()?;
+                (block.engine.as_str() == engine).then_some(block)
+            }
+            None => None,
+        }
+    }
+}
+
+impl Known<'_> {
+    /// What is wrong with a need, of a block or of an output. Nothing is said of an engine that
+    /// nobody has: the expression itself is wrong then.
+    fn check(&self, need: &Need, block: Option<&Block>) -> Result<(), Option<Diagnostic>> {
+        match self.get(need) {
+            None => {
+                let used = |engine: &String| self.1.contains(engine.as_str());
+                let sound = need.engine.as_ref().is_none_or(used);
+                Err(sound.then(|| unknown(self, block, need)))
+            }
+            Some(other) if block.is_none_or(|block| block.enabled) && !other.enabled => {
+                Err(Some(disabled(block, &need.name, other)))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// What a block needs, each instance once; what `depends_on` says of one goes before what
+/// references imply.
+pub(super) fn of<'a>(known: &Known<'a>, block: &Block) -> Vec<(&'a InstanceName, Wish)> {
+    let mut all: Vec<(&InstanceName, Wish)> = Vec::new();
+    let (implied, declared): (Vec<_>, Vec<_>) =
+        block.needs.iter().partition(|need| need.engine.is_some());
+    for need in declared.into_iter().chain(implied) {
+        if let Some(other) = known.get(need)
+            && !all.iter().any(|(name, _)| **name == other.name)
+        {
+            all.push((&other.name, need.wish));
+        }
+    }
+    all
+}
+
+/// Reports what cannot be depended on, by blocks or by outputs.
+pub(super) fn check(blocks: &[Block], outputs: &[Need], problems: &mut Vec<Diagnostic>) {
+    let known = Known::new(blocks);
+    for block in blocks {
+        for need in &block.needs {
+            if let Err(found) = known.check(need, Some(block)) {
+                problems.extend(found);
+            }
+        }
+    }
+    for need in outputs {
+        if let Err(found) = known.check(need, None) {
+            problems.extend(found);
         }
     }
     circles(blocks, &known, problems);
 }
 
-fn by_name(blocks: &[Block]) -> BTreeMap<&str, &Block> {
-    let named = blocks.iter().map(|block| (block.name.as_str(), block));
-    named.collect()
-}
-
-fn unknown(blocks: &[Block], block: &Block, needed: &At<String>) -> Diagnostic {
-    let others = blocks.iter().map(|other| other.name.as_str());
-    let others: Vec<_> = others.filter(|name| *name != block.name.as_str()).collect();
-    let hint = match nearest(&needed.value, others.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if others.is_empty() => "there is no other instance".into(),
-        None => format!("the other instances are {}", others.join(", ")),
+fn unknown(known: &Known<'_>, block: Option<&Block>, need: &Need) -> Diagnostic {
+    let name = need.name.value.as_str();
+    let span = need.name.span.clone();
+    let message = match &need.engine {
+        Some(engine) => format!("there is no {engine} instance `{name}`"),
+        None => format!("there is no instance `{name}`"),
     };
-    let message = format!("there is no instance `{}`", needed.value);
-    Diagnostic::new(Code::Dependency, needed.span.clone(), message).hint(hint)
+    let found = Diagnostic::new(Code::Dependency, span, message);
+    if let Some(other) = known.0.get(name) {
+        return found.hint(format!("`{name}` is a {} instance", other.engine));
+    }
+    let own = block.map(|block| block.name.as_str());
+    let others = || known.0.keys().copied().filter(|other| Some(*other) != own);
+    let stamped = others().filter(|other| {
+        other
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('_'))
+    });
+    let stamped: Vec<_> = stamped.take(3).collect();
+    found.hint(match (nearest(name, others()), stamped.as_slice()) {
+        (_, [first, ..]) => format!(
+            "there are several of it: {}; write one of them, such as `{first}`",
+            stamped.join(", ")
+        ),
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, _) if others().next().is_none() => "there is no other instance".into(),
+        (None, _) => {
+            let some: Vec<_> = others().take(20).collect();
+            format!("the other instances are {}", some.join(", "))
+        }
+    })
 }
 
-fn disabled(block: &Block, needed: &At<String>, other: &Block) -> Diagnostic {
-    let message = format!(
-        "`{}` depends on `{}`, which is disabled",
-        block.name, other.name
-    );
+fn disabled(block: Option<&Block>, needed: &At<String>, other: &Block) -> Diagnostic {
+    let message = match block {
+        Some(block) => format!(
+            "`{}` depends on `{}`, which is disabled",
+            block.name, other.name
+        ),
+        None => format!("`{}` is disabled", other.name),
+    };
     Diagnostic::new(Code::Dependency, needed.span.clone(), message)
         .see(other.name_span.clone(), "this one has `enabled = false`")
         .hint(format!("enable `{}`, or disable both", other.name))
@@ -71,40 +286,53 @@ fn disabled(block: &Block, needed: &At<String>, other: &Block) -> Diagnostic {
 struct Step<'a> {
     block: &'a Block,
     /// What was not looked at yet.
-    rest: std::slice::Iter<'a, At<String>>,
+    rest: std::slice::Iter<'a, Need>,
     /// Where the way goes on.
-    taken: Option<&'a At<String>>,
+    taken: Option<&'a Need>,
 }
 
 impl<'a> Step<'a> {
     fn to(block: &'a Block) -> Self {
         Self {
             block,
-            rest: block.depends_on.iter(),
+            rest: block.needs.iter(),
             taken: None,
         }
     }
 }
 
 /// Follows every dependency once, in the order of the file, and reports each that leads back to
-/// where the way has come from.
-fn circles(blocks: &[Block], known: &BTreeMap<&str, &Block>, problems: &mut Vec<Diagnostic>) {
+/// where the way has come from. A `lazy` one of `depends_on` leads nowhere: nobody waits for it.
+fn circles(blocks: &[Block], known: &Known<'_>, problems: &mut Vec<Diagnostic>) {
     let mut done: BTreeSet<&str> = BTreeSet::new();
     for block in blocks {
+        if done.contains(block.name.as_str()) {
+            continue;
+        }
         let mut way = vec![Step::to(block)];
+        let mut on_the_way = BTreeSet::from([block.name.as_str()]);
         while let Some(step) = way.last_mut() {
-            step.taken = step.rest.next();
+            let mut waits = step
+                .rest
+                .by_ref()
+                .filter(|need| need.engine.is_some() || need.wish != Wish::Lazy);
+            step.taken = waits.next();
             let Some(taken) = step.taken else {
                 done.insert(step.block.name.as_str());
+                on_the_way.remove(step.block.name.as_str());
                 way.pop();
                 continue;
             };
-            let name = taken.value.as_str();
-            let back = way.iter().position(|step| step.block.name.as_str() == name);
-            match (back, known.get(name)) {
-                (Some(back), _) => problems.extend(circle(way.get(back..).unwrap_or_default())),
-                (None, Some(next)) if !done.contains(name) => way.push(Step::to(next)),
-                (None, _) => {}
+            let Some(next) = known.get(taken) else {
+                continue;
+            };
+            let name = next.name.as_str();
+            if on_the_way.contains(name) {
+                let back = way.iter().position(|step| step.block.name == next.name);
+                problems.extend(circle(way.get(back.unwrap_or(0)..).unwrap_or_default()));
+            } else if !done.contains(name) {
+                on_the_way.insert(name);
+                way.push(Step::to(next));
             }
         }
     }
@@ -115,8 +343,13 @@ fn circle(steps: &[Step<'_>]) -> Option<Diagnostic> {
     let (last, before) = steps.split_last()?;
     let label = |step: &Step<'_>| {
         let taken = step.taken?;
-        let text = format!("`{}` depends on `{}`", step.block.name, taken.value);
-        Some((taken.span.clone(), text))
+        let verb = if taken.engine.is_some() {
+            "refers to"
+        } else {
+            "depends on"
+        };
+        let text = format!("`{}` {verb} `{}`", step.block.name, taken.name.value);
+        Some((taken.name.span.clone(), text))
     };
     let (span, text) = label(last)?;
     let found = if before.is_empty() {

@@ -76,6 +76,13 @@ impl Reader {
         }
     }
 
+    /// The keys that are left and have tables.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
+        let tables = self.rest.iter();
+        let tables = tables.filter(|(_, item)| item.value.as_table().is_some());
+        tables.map(|(key, _)| key.as_str())
+    }
+
     /// What is left, for another reader.
     pub(super) fn into_rest(self) -> Table {
         Table(self.rest)

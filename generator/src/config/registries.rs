@@ -5,6 +5,7 @@ use doze_registry::{Mirror, Namespace};
 
 use super::{
     reader::{Reader, wrong_type},
+    scope::{Evaluator, Visible},
     toml_tree::{Item, Value},
 };
 use crate::diagnostic::{Code, Diagnostic};
@@ -21,11 +22,17 @@ pub struct Registry {
 }
 
 /// All `[registries.NAMESPACE]` tables, by name.
-pub(super) fn registries(reader: &mut Reader, problems: &mut Vec<Diagnostic>) -> Vec<Registry> {
+pub(super) fn registries(
+    reader: &mut Reader,
+    visible: &Visible<'_>,
+    evaluator: &Evaluator<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Registry> {
     let table = reader.typed("registries", "a table", problems, |value| {
         value.as_table().cloned()
     });
     let table = table.map(|at| at.value).unwrap_or_default();
+    let table = evaluator.table(&table, visible, problems).value;
     table
         .in_order()
         .into_iter()

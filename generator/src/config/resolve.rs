@@ -1,27 +1,39 @@
 //! From a file whose own keys are read to a project in which everything is right.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
+use camino::Utf8PathBuf;
 use doze_contract::{
-    Endpoint, EngineName, Version,
+    Endpoint, EngineName, InstanceName, Version,
     endpoint::EndpointError,
-    protocol::{Check, Description, Problem, Toolchain},
+    plan::Body,
+    protocol::{Check, Description, PlanCall, Problem, Toolchain},
 };
 
 use super::{
-    ConfigError, File, Instance, Project, depend,
-    file::{Block, Listen, version_in_toml},
+    ConfigError, File, Instance, Need, Output, Project,
+    block::{Block, Listen, META_KEYS, version_in_toml},
+    depend,
     reader::At,
+    scope::{Evaluated, Evaluator, Instances, Visible},
+    toml_tree::Table,
 };
 use crate::{
     diagnostic::{Code, Diagnostic, Span, nearest},
     dirs::Dirs,
     drivers::{DriverError, Drivers},
+    expression::Known,
     toolchain::{Origin, Toolchains, newest_known, variable},
 };
 
 impl File {
     /// Completes the file with what drivers and toolchains say; all problems come at once.
+    ///
+    /// The instances are gone through in the order in which they refer to each other, for a
+    /// reference has a value only when the driver has planned the instance that it is for.
     pub fn resolve(
         mut self,
         dirs: &Dirs,
@@ -29,64 +41,252 @@ impl File {
         toolchains: &Toolchains,
     ) -> Result<Project, ConfigError> {
         let mut problems = std::mem::take(&mut self.problems);
-        let mut instances = Vec::new();
-        let mut claims = Claims::default();
-        let mut unknown: Vec<&EngineName> = Vec::new();
-        for block in &self.blocks {
-            let Some(description) = drivers.describe(&block.engine)? else {
-                if !unknown.contains(&&block.engine) {
-                    problems.push(unknown_engine(block, drivers, toolchains));
-                    unknown.push(&block.engine);
-                }
-                continue;
-            };
-            let context = Context {
-                file: &self,
-                block,
-                description: &description,
-            };
-            let endpoints = context.endpoints(dirs, &mut problems);
-            let toolchain = context.toolchain(toolchains, &mut problems);
-            let normal = context.check(drivers, &mut problems)?;
-            if !block.enabled {
-                continue;
-            }
-            claims.add(&self, block, &endpoints, &mut problems);
-            let endpoints: Vec<_> = endpoints
-                .into_iter()
-                .map(|(endpoint, _)| endpoint)
-                .collect();
-            if let (Some((toolchain, origin)), Some(normal), Some(version)) =
-                (toolchain, normal, &block.version)
+        let evaluator = Evaluator::new(&self.sources, self.isolated);
+        let mut resolving = Resolving {
+            file: &self,
+            dirs,
+            drivers,
+            toolchains,
+            evaluator: &evaluator,
+            descriptions: BTreeMap::new(),
+            blocks: depend::Known::new(&self.blocks),
+            known: Instances::new(),
+            claims: Claims::default(),
+        };
+        let order = order(&self.blocks);
+        let mut instances: Vec<(usize, Instance)> = Vec::new();
+        for at in order {
+            if let Some(block) = self.blocks.get(at)
+                && let Some(instance) = resolving.instance(block, &mut problems)?
             {
-                instances.push(Instance {
-                    name: block.name.clone(),
-                    engine: block.engine.clone(),
-                    endpoints,
-                    idle_timeout: block.idle_timeout,
-                    depends_on: depend::names(&self.blocks, block),
-                    open_to: block.open_to,
-                    block: normal,
-                    version: version.value.clone(),
-                    toolchain,
-                    origin,
-                    refuses_root: description.refuses_root,
-                });
+                instances.push((at, instance));
             }
         }
+        instances.sort_by_key(|(at, _)| *at);
+        let outputs = resolving.outputs(&mut problems);
+        drop(resolving);
+        let secrets = evaluator.secrets.into_inner();
+        self.sources.hide(&secrets);
         if problems.is_empty() {
             Ok(Project {
                 name: self.name,
-                source: self.source.path,
-                instances,
+                source: self.path,
+                instances: instances.into_iter().map(|(_, it)| it).collect(),
+                outputs,
             })
         } else {
             Err(ConfigError::Wrong {
-                source_text: self.source,
+                sources: self.sources,
                 problems,
             })
         }
     }
+}
+
+/// The blocks in an order in which each comes after all that it refers to. Circles have been
+/// reported; they are cut somewhere.
+fn order(blocks: &[Block]) -> Vec<usize> {
+    let known = depend::Known::new(blocks);
+    let places: BTreeMap<&InstanceName, usize> = blocks
+        .iter()
+        .enumerate()
+        .map(|(at, block)| (&block.name, at))
+        .collect();
+    let needs = |at: usize| {
+        let needs = blocks
+            .get(at)
+            .map(|block| block.needs.as_slice())
+            .unwrap_or_default();
+        let named = needs.iter().filter(|need| need.engine.is_some());
+        let named = named.filter_map(|need| places.get(&known.get(need)?.name).copied());
+        named.collect::<Vec<_>>()
+    };
+    let (mut order, mut seen) = (Vec::with_capacity(blocks.len()), BTreeSet::new());
+    for at in 0..blocks.len() {
+        // The way to what comes first, with what is left to look at on each step of it.
+        let mut way = vec![];
+        if seen.insert(at) {
+            way.push((at, needs(at)));
+        }
+        while let Some((at, left)) = way.last_mut() {
+            match left.pop() {
+                Some(next) if seen.insert(next) => {
+                    let needs = needs(next);
+                    way.push((next, needs));
+                }
+                Some(_) => {}
+                None => {
+                    order.push(*at);
+                    way.pop();
+                }
+            }
+        }
+    }
+    order
+}
+
+struct Resolving<'a> {
+    file: &'a File,
+    dirs: &'a Dirs,
+    drivers: &'a Drivers,
+    toolchains: &'a Toolchains,
+    evaluator: &'a Evaluator<'a>,
+    /// By engine; nothing for one that no driver knows.
+    descriptions: BTreeMap<&'a EngineName, Option<Description>>,
+    blocks: depend::Known<'a>,
+    known: Instances,
+    claims: Claims,
+}
+
+impl<'a> Resolving<'a> {
+    fn visible<'b>(&'b self, block: Option<&'b Block>) -> Visible<'b> {
+        let values = &self.file.values;
+        Visible {
+            variables: &values.variables,
+            locals: &values.locals,
+            engines: &values.engines,
+            stamp: block.map(|block| &block.stamp),
+            instances: Some(&self.known),
+        }
+    }
+
+    fn instance(
+        &mut self,
+        block: &'a Block,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Result<Option<Instance>, DriverError> {
+        // Until it is known to be right.
+        let engine = block.engine.to_string();
+        self.known.insert(block.name.to_string(), (engine, None));
+        if !self.descriptions.contains_key(&block.engine) {
+            let description = self.drivers.describe(&block.engine)?;
+            if description.is_none() {
+                problems.push(unknown_engine(block, self.drivers, self.toolchains));
+            }
+            self.descriptions.insert(&block.engine, description);
+        }
+        let Some(Some(description)) = self.descriptions.get(&block.engine) else {
+            return Ok(None);
+        };
+        let context = Context {
+            file: self.file,
+            block,
+            description,
+        };
+        let before = problems.len();
+        let endpoints = context.endpoints(self.dirs, problems);
+        let reachable = problems.len() == before && !endpoints.is_empty();
+        let toolchain = context.toolchain(self.toolchains, problems);
+        let own = self
+            .evaluator
+            .table(&block.rest, &self.visible(Some(block)), problems);
+        let normal = context.check(&own, self.drivers, problems)?;
+        if !block.enabled {
+            return Ok(None);
+        }
+        let refuses_root = description.refuses_root;
+        self.claims.add(self.file, block, &endpoints, problems);
+        let endpoints: Vec<_> = endpoints
+            .into_iter()
+            .map(|(endpoint, _)| endpoint)
+            .collect();
+        let (Some((toolchain, origin)), Some(normal), Some(version)) =
+            (toolchain, normal, &block.version)
+        else {
+            return Ok(None);
+        };
+        if !reachable {
+            return Ok(None);
+        }
+        let paths = self.dirs.instance(&self.file.name, &block.name);
+        let call = PlanCall {
+            project: self.file.name.clone(),
+            instance: block.name.clone(),
+            block: normal,
+            toolchain: toolchain.clone(),
+            endpoints: endpoints.clone(),
+            data: paths.data,
+            run: paths.run,
+        };
+        let body = self.drivers.plan(&block.engine, call)?;
+        let attributes = attributes(block, &endpoints, &body, own.sensitive);
+        let engine = block.engine.to_string();
+        self.known
+            .insert(block.name.to_string(), (engine, Some(attributes)));
+        Ok(Some(Instance {
+            name: block.name.clone(),
+            engine: block.engine.clone(),
+            endpoints,
+            idle_timeout: block.idle_timeout,
+            depends_on: depend::of(&self.blocks, block)
+                .into_iter()
+                .map(|(name, wish)| Need {
+                    instance: name.clone(),
+                    wish,
+                })
+                .collect(),
+            open_to: block.open_to,
+            limits: block.limits,
+            body,
+            version: version.value.clone(),
+            toolchain,
+            origin,
+            refuses_root,
+        }))
+    }
+
+    fn outputs(&self, problems: &mut Vec<Diagnostic>) -> Vec<Output> {
+        let visible = self.visible(None);
+        let value = |declared: &super::outputs::Declared| {
+            let done = self.evaluator.item(&declared.value, &visible, problems);
+            let value = done.value.map(|item| item.value.to_json());
+            Output {
+                name: declared.name.clone(),
+                value: value.unwrap_or_default(),
+                description: declared.description.clone(),
+                sensitive: declared.sensitive || done.sensitive,
+            }
+        };
+        self.file.values.outputs.iter().map(value).collect()
+    }
+}
+
+/// What others can refer to.
+fn attributes(
+    block: &Block,
+    endpoints: &[Endpoint],
+    body: &Body,
+    sensitive: bool,
+) -> BTreeMap<String, Known> {
+    let mut all = BTreeMap::new();
+    let mut add = |name: &str, value: serde_json::Value, sensitive| {
+        all.insert(name.to_owned(), Known { value, sensitive });
+    };
+    // What the driver makes of its block may hold what is sensitive in it.
+    for (name, value) in &body.connection.attributes {
+        add(name, value.as_str().into(), sensitive);
+    }
+    add("name", block.name.as_str().into(), false);
+    add("engine", block.engine.as_str().into(), false);
+    add("url", body.connection.url.as_str().into(), sensitive);
+    add("env_var", body.connection.variable.as_str().into(), false);
+    let mut tcp = endpoints.iter().filter_map(|endpoint| match endpoint {
+        Endpoint::Tcp(address) => Some(address),
+        Endpoint::Unix(_) => None,
+    });
+    if let Some(address) = tcp.next() {
+        add("address", address.to_string().into(), false);
+        add("host", address.ip().to_string().into(), false);
+        add("port", address.port().into(), false);
+    }
+    let mut unix = endpoints.iter().filter_map(|endpoint| match endpoint {
+        Endpoint::Tcp(_) => None,
+        Endpoint::Unix(path) => Some(path),
+    });
+    if let Some(path) = unix.next() {
+        add("socket", path.as_str().into(), false);
+    }
+    all
 }
 
 /// A block with what is known about its engine.
@@ -213,14 +413,17 @@ impl Context<'_> {
         )
     }
 
+    /// The normalised block. What a driver says of a value that is missing here only because it
+    /// could not be evaluated is nothing new.
     fn check(
         &self,
+        own: &Evaluated<Table>,
         drivers: &Drivers,
         problems: &mut Vec<Diagnostic>,
     ) -> Result<Option<serde_json::Value>, DriverError> {
         let block = self.block;
-        let json = block
-            .rest
+        let json = own
+            .value
             .0
             .iter()
             .map(|(key, item)| (key.clone(), item.value.to_json()));
@@ -235,19 +438,16 @@ impl Context<'_> {
             block: json.collect(),
         };
         let checked = drivers.check(&block.engine, check)?;
-        let sound = checked.problems.is_empty();
-        problems.extend(
-            checked
-                .problems
-                .into_iter()
-                .map(|problem| self.place(problem)),
-        );
+        let sound = checked.problems.is_empty() && own.sound;
+        let told = checked.problems.into_iter();
+        let told = told.filter(|problem| own.sound || own.value.locate(&problem.at).is_some());
+        problems.extend(told.map(|problem| self.place(&own.value, problem)));
         Ok(sound.then_some(checked.block))
     }
 
     /// A driver's problem at its place in the file.
-    fn place(&self, problem: Problem) -> Diagnostic {
-        let (code, span) = match self.block.rest.locate(&problem.at) {
+    fn place(&self, own: &Table, problem: Problem) -> Diagnostic {
+        let (code, span) = match own.locate(&problem.at) {
             Some(item) if problem.key => (Code::UnknownKey, item.key.clone()),
             Some(item) => (Code::Value, item.span.clone()),
             None => (Code::Value, self.block.name_span.clone()),
@@ -268,17 +468,6 @@ impl Context<'_> {
         Diagnostic::new(code, span, message).maybe_hint(hint)
     }
 }
-
-/// The keys that the core reads in every block.
-const META_KEYS: [&str; 7] = [
-    "version",
-    "port",
-    "listen",
-    "idle_timeout",
-    "depends_on",
-    "open_to",
-    "enabled",
-];
 
 fn installed(engine: &EngineName, toolchains: &[Toolchain]) -> String {
     let versions: Vec<_> = toolchains
@@ -310,7 +499,10 @@ fn unknown_engine(block: &Block, drivers: &Drivers, toolchains: &Toolchains) -> 
 
 /// Who claims which address.
 #[derive(Default)]
-struct Claims(BTreeMap<Endpoint, (String, Span)>);
+struct Claims {
+    tcp: BTreeMap<u16, Vec<(SocketAddr, InstanceName, Span)>>,
+    unix: BTreeMap<Utf8PathBuf, (InstanceName, Span)>,
+}
 
 impl Claims {
     fn add(
@@ -321,54 +513,64 @@ impl Claims {
         problems: &mut Vec<Diagnostic>,
     ) {
         for (endpoint, span) in endpoints {
-            let clash = self.0.iter().find(|(other, _)| clash(endpoint, other));
-            if let Some((_, (first, first_span))) = clash {
+            if let Some((first, first_span)) = self.clash(endpoint) {
                 let message = format!("{endpoint} is claimed twice");
                 let found = Diagnostic::new(Code::Conflict, span.clone(), message)
                     .label(format!("claimed by `{}`", block.name))
                     .see(first_span.clone(), format!("claimed by `{first}`"))
-                    .maybe_hint(self.free_port(file, endpoint));
+                    .maybe_hint(self.way_out(file, block, endpoint));
                 problems.push(found);
             }
-            self.0
-                .entry(endpoint.clone())
-                .or_insert((block.name.to_string(), span.clone()));
+            let claim = (block.name.clone(), span.clone());
+            match endpoint {
+                Endpoint::Tcp(address) => {
+                    let port = self.tcp.entry(address.port()).or_default();
+                    port.push((*address, claim.0, claim.1));
+                }
+                Endpoint::Unix(path) => {
+                    self.unix.entry(path.clone()).or_insert(claim);
+                }
+            }
         }
     }
 
-    /// The next port that no block of the file claims.
-    fn free_port(&self, file: &File, taken: &Endpoint) -> Option<String> {
+    /// Who claims an endpoint that cannot be bound besides this one.
+    fn clash(&self, endpoint: &Endpoint) -> Option<(&InstanceName, &Span)> {
+        match endpoint {
+            Endpoint::Tcp(a) => {
+                let both = |b: &SocketAddr| {
+                    a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified()
+                };
+                let claims = self.tcp.get(&a.port())?;
+                let found = claims.iter().find(|(b, ..)| both(b))?;
+                Some((&found.1, &found.2))
+            }
+            Endpoint::Unix(path) => self.unix.get(path).map(|(name, span)| (name, span)),
+        }
+    }
+
+    fn way_out(&self, file: &File, block: &Block, taken: &Endpoint) -> Option<String> {
         let Endpoint::Tcp(address) = taken else {
             return None;
         };
+        if block.stamp.index.is_some() {
+            let port = address.port();
+            return Some(format!(
+                "let every one have its own: port = \"${{{port} + count.index}}\""
+            ));
+        }
+        // The next port that no block of the project claims.
         let claimed = |port: u16| {
-            file.blocks
-                .iter()
-                .flat_map(|block| &block.listens)
-                .any(|listen| match &listen.value {
-                    Listen::At(Endpoint::Tcp(address)) => address.port() == port,
-                    Listen::At(Endpoint::Unix(_)) | Listen::DefaultUnix => false,
-                })
-                || self.0.keys().any(|known| match known {
-                    Endpoint::Tcp(address) => address.port() == port,
-                    Endpoint::Unix(_) => false,
-                })
+            let mut listens = file.blocks.iter().flat_map(|block| &block.listens);
+            let there = |listen: &Listen| match listen {
+                Listen::At(Endpoint::Tcp(address)) => address.port() == port,
+                Listen::At(Endpoint::Unix(_)) | Listen::DefaultUnix => false,
+            };
+            self.tcp.contains_key(&port) || listens.any(|listen| there(&listen.value))
         };
         let free = (address.port()..=u16::MAX)
             .skip(1)
             .find(|port| !claimed(*port))?;
         Some(format!("port {free} is not claimed by anyone here"))
-    }
-}
-
-/// Whether two endpoints cannot be bound at once.
-fn clash(a: &Endpoint, b: &Endpoint) -> bool {
-    match (a, b) {
-        (Endpoint::Tcp(a), Endpoint::Tcp(b)) => {
-            let both = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-            a.port() == b.port() && both
-        }
-        (Endpoint::Unix(a), Endpoint::Unix(b)) => a == b,
-        (Endpoint::Tcp(_), Endpoint::Unix(_)) | (Endpoint::Unix(_), Endpoint::Tcp(_)) => false,
     }
 }

@@ -154,7 +154,14 @@ fn commands_md_lists_every_command_with_its_options() {
         .filter_map(|(heading, _)| Some(heading.strip_prefix("doze ")?.to_owned()));
     assert_same("commands.md", &listed.collect(), &commands);
 
-    let everybodys = ["-c, --config <PATH>", "-h, --help"].map(str::to_owned);
+    let everybodys = [
+        "-c, --config <PATH>",
+        "--var <NAME=VALUE>",
+        "--profile <NAME>",
+        "--format <FORM>",
+        "-h, --help",
+    ]
+    .map(str::to_owned);
     let (_, mut top) = help(&world, &[]);
     assert!(top.remove("-V, --version"));
     assert_same("commands.md", &top, &everybodys.clone().into());
@@ -175,7 +182,7 @@ fn commands_md_lists_every_command_with_its_options() {
 
 #[test]
 fn config_md_lists_every_key_of_doze() {
-    let text = source("generator/src/config/resolve.rs");
+    let text = source("generator/src/config/block.rs");
     let (_, keys) = text
         .split_once("const META_KEYS: ")
         .expect("the keys are there");
@@ -188,6 +195,28 @@ fn config_md_lists_every_key_of_doze() {
         &names(&page.section("An instance")),
         &keys.collect(),
     );
+}
+
+#[test]
+fn expressions_md_lists_every_function() {
+    let text = source("generator/src/expression/functions.rs");
+    let (_, table) = text
+        .rsplit_once("functions! {")
+        .expect("the table is there");
+    let function = |line: &str| {
+        let (name, rest) = line.trim().strip_suffix("\",")?.split_once("(\"")?;
+        let (parameters, doc) = rest.split_once("\") \"")?;
+        Some((format!("`{name}({parameters})`"), doc.to_owned()))
+    };
+    let there = table.lines().filter_map(function).collect();
+    let page = Page::read("docs/reference/expressions.md");
+    let listed = rows(&page.section("Functions"))
+        .into_iter()
+        .filter_map(|row| {
+            let mut cells = row.into_iter();
+            Some((cells.next()?, cells.next()?))
+        });
+    assert_same("expressions.md", &listed.collect(), &there);
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl Stage {
         let dirs = context.dirs.with_home(path.join("home"));
         let mut stage = Self {
             context: Context {
+                inputs: crate::config::Inputs::default(),
                 umask: context.umask,
                 dirs,
                 config: Some(file),
