@@ -70,6 +70,19 @@ pub enum Kind {
         /// What a text value has to look like.
         value: Rule,
     },
+    /// A list of texts that a rule accepts; empty when the key is left out.
+    Texts {
+        /// The rule.
+        rule: Rule,
+    },
+    /// Tables that the user names, such as `[ENGINE.INSTANCE.role.web]`, each with the same keys;
+    /// none when the key is left out.
+    Tables {
+        /// What a name has to look like.
+        name: Rule,
+        /// The keys of each.
+        keys: &'static [Key],
+    },
 }
 
 /// The rule that accepts every text.

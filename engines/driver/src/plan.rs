@@ -1,10 +1,16 @@
 //! What every plan begins with: reading the call, and the reasons why there is no plan. It must
 //! not know what any plan says.
 
+use std::{fmt::Write as _, time::Duration};
+
 use doze_contract::{
-    Endpoint, Opaque, endpoint::EndpointError, plan::Provision, protocol::PlanCall,
+    Endpoint, Opaque,
+    endpoint::EndpointError,
+    plan::{Converge, Provision},
+    protocol::PlanCall,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +21,9 @@ pub enum PlanError {
     /// What provisioning needs cannot be JSON.
     #[error("what the data directory depends on cannot be written down")]
     Facts(#[source] serde_json::Error),
+    /// What converging needs cannot be JSON.
+    #[error("the structure cannot be written down")]
+    Structure(#[source] serde_json::Error),
     /// An instance without an address cannot be found by anybody.
     #[error("the instance has no endpoint")]
     NoEndpoint,
@@ -48,4 +57,38 @@ pub fn provision(
         fingerprint: fingerprint.into(),
         block: Opaque::new(facts).map_err(PlanError::Facts)?,
     })
+}
+
+/// What must be true of the structure in the engine: `structure` is all that is declared of it,
+/// `within` how long converging may take. The fingerprint is a digest, for it is kept beside the
+/// data, where no password belongs.
+pub fn converge(structure: &impl Serialize, within: Duration) -> Result<Converge, PlanError> {
+    let text = serde_json::to_vec(structure).map_err(PlanError::Structure)?;
+    let mut fingerprint = String::from("sha256:");
+    for byte in Sha256::digest(&text) {
+        // Writing to a String cannot fail.
+        let _infallible = write!(fingerprint, "{byte:02x}");
+    }
+    Ok(Converge {
+        fingerprint,
+        block: Opaque::new(structure).map_err(PlanError::Structure)?,
+        within,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_names_the_structure_and_hides_what_is_in_it() {
+        let of = |password| converge(&[password], Duration::from_secs(1)).unwrap();
+        assert_eq!(of("s3cret"), of("s3cret"));
+        assert_ne!(of("s3cret").fingerprint, of("other").fingerprint);
+        assert!(!of("s3cret").fingerprint.contains("s3cret"));
+        assert_eq!(
+            of("s3cret").block.read::<Vec<String>>().unwrap(),
+            ["s3cret"]
+        );
+    }
 }

@@ -8,16 +8,23 @@ use super::{Key, Kind, Rule, schema::default};
 
 /// Checks `block` against `keys` and fills in the defaults.
 pub fn check(keys: &[Key], block: &Map<String, Value>) -> Checked {
-    let mut problems: Vec<_> = block
+    table(keys, "this engine", block)
+}
+
+/// Checks one table, which is `of` something.
+fn table(keys: &[Key], of: &str, found: &Map<String, Value>) -> Checked {
+    let mut problems: Vec<_> = found
         .keys()
         .filter(|name| keys.iter().all(|key| key.name != *name))
-        .map(|name| unknown(keys, name))
+        .map(|name| unknown(keys, of, name))
         .collect();
     let mut filled = Map::new();
     for key in keys {
-        if let Some(value) = block.get(key.name) {
-            problems.extend(value_problems(key, value));
-            filled.insert(key.name.to_owned(), value.clone());
+        if let Some(value) = found.get(key.name) {
+            let mut checked = checked(key, value);
+            under(key.name, &mut checked.problems);
+            problems.append(&mut checked.problems);
+            filled.insert(key.name.to_owned(), checked.block);
         } else if let Some(value) = default(key.kind) {
             filled.insert(key.name.to_owned(), value);
         }
@@ -28,7 +35,14 @@ pub fn check(keys: &[Key], block: &Map<String, Value>) -> Checked {
     }
 }
 
-fn unknown(keys: &[Key], name: &str) -> Problem {
+/// Puts a key before the ones that lead to each problem.
+fn under(key: &str, problems: &mut [Problem]) {
+    for problem in problems {
+        problem.at.insert(0, key.to_owned());
+    }
+}
+
+fn unknown(keys: &[Key], of: &str, name: &str) -> Problem {
     // A slip of the finger is one edit in three letters; a greater distance is another word.
     let near = keys
         .iter()
@@ -38,7 +52,7 @@ fn unknown(keys: &[Key], name: &str) -> Problem {
     Problem {
         at: vec![name.to_owned()],
         key: true,
-        message: "is no key of this engine".to_owned(),
+        message: format!("is no key of {of}"),
         hint: Some(near.map_or_else(
             || {
                 let names: Vec<_> = keys.iter().map(|key| key.name).collect();
@@ -49,16 +63,36 @@ fn unknown(keys: &[Key], name: &str) -> Problem {
     }
 }
 
-fn value_problems(key: &Key, value: &Value) -> Vec<Problem> {
-    let one = |(message, hint)| {
-        vec![Problem {
-            at: vec![key.name.to_owned()],
-            key: false,
-            message,
-            hint,
-        }]
+/// The value of a key with the defaults inside it, and what is wrong with it, told from there.
+fn checked(key: &Key, value: &Value) -> Checked {
+    let problems = match (key.kind, value) {
+        (Kind::Tables { name, keys }, Value::Object(tables)) => {
+            return named_tables(key, name, keys, tables);
+        }
+        (Kind::Settings { .. }, Value::Object(settings)) => settings
+            .iter()
+            .filter_map(|(name, value)| setting_problem(key, name, value))
+            .collect(),
+        (Kind::Texts { rule }, Value::Array(items)) => items
+            .iter()
+            .enumerate()
+            .filter_map(|(at, item)| item_problem(rule, at, item))
+            .collect(),
+        _ => {
+            let flaw = scalar_flaw(key.kind, value).err();
+            flaw.map(|flaw| problem(&[], false, flaw))
+                .into_iter()
+                .collect()
+        }
     };
-    let flaw = match (key.kind, value) {
+    Checked {
+        block: value.clone(),
+        problems,
+    }
+}
+
+fn scalar_flaw(kind: Kind, value: &Value) -> Result<(), Flaw> {
+    match (kind, value) {
         (Kind::Flag { .. } | Kind::FlagOrText { .. }, Value::Bool(_)) => Ok(()),
         (Kind::Text { rule, .. } | Kind::FlagOrText { rule, .. }, Value::String(text)) => {
             obey(rule, text)
@@ -68,7 +102,7 @@ fn value_problems(key: &Key, value: &Value) -> Vec<Problem> {
             if whole.is_some_and(|whole| (min..=max).contains(&whole)) {
                 Ok(())
             } else if number.is_f64() {
-                Err(expected(key.kind, value))
+                Err(expected(kind, value))
             } else {
                 Err((format!("has to be {min} to {max}, not {number}"), None))
             }
@@ -84,15 +118,52 @@ fn value_problems(key: &Key, value: &Value) -> Vec<Problem> {
                 ))
             }
         }
-        (Kind::Settings { .. }, Value::Object(settings)) => {
-            return settings
-                .iter()
-                .filter_map(|(name, value)| setting_problem(key, name, value))
-                .collect();
+        _ => Err(expected(kind, value)),
+    }
+}
+
+fn named_tables(key: &Key, rule: Rule, keys: &[Key], tables: &Map<String, Value>) -> Checked {
+    let mut problems = Vec::new();
+    let mut filled = Map::new();
+    for (name, value) in tables {
+        if let Err(flaw) = obey(rule, name) {
+            problems.push(problem(&[name], true, flaw));
         }
-        _ => Err(expected(key.kind, value)),
+        let Value::Object(found) = value else {
+            let message = format!("has to be a table, not {}", what(value));
+            // Who writes `[….role]` instead of `[….role.NAME]` finds a key where names are.
+            let slip = keys.iter().any(|key| key.name == name);
+            let hint = slip.then(|| format!("it belongs into a `{}` with a name", key.name));
+            problems.push(problem(&[name], false, (message, hint)));
+            continue;
+        };
+        let mut checked = table(keys, &format!("a `{}`", key.name), found);
+        under(name, &mut checked.problems);
+        problems.append(&mut checked.problems);
+        filled.insert(name.clone(), checked.block);
+    }
+    Checked {
+        block: Value::Object(filled),
+        problems,
+    }
+}
+
+fn item_problem(rule: Rule, at: usize, item: &Value) -> Option<Problem> {
+    let flaw = if let Value::String(text) = item {
+        obey(rule, text).err()?
+    } else {
+        (format!("has to be a string, not {}", what(item)), None)
     };
-    flaw.err().map(one).unwrap_or_default()
+    Some(problem(&[&at.to_string()], false, flaw))
+}
+
+fn problem(at: &[&str], key: bool, (message, hint): Flaw) -> Problem {
+    Problem {
+        at: at.iter().map(ToString::to_string).collect(),
+        key,
+        message,
+        hint,
+    }
 }
 
 fn setting_problem(key: &Key, name: &str, value: &Value) -> Option<Problem> {
@@ -104,12 +175,7 @@ fn setting_problem(key: &Key, name: &str, value: &Value) -> Option<Problem> {
     else {
         return None;
     };
-    let problem = |of_key, message| Problem {
-        at: vec![key.name.to_owned(), name.to_owned()],
-        key: of_key,
-        message,
-        hint: None,
-    };
+    let problem = |of_key, message| problem(&[name], of_key, (message, None));
     let lower = name.to_ascii_lowercase();
     if let Some((_, reason)) = owned.iter().find(|(owned, _)| *owned == lower) {
         return Some(problem(true, (*reason).to_owned()));
@@ -147,7 +213,8 @@ fn expected(kind: Kind, found: &Value) -> Flaw {
         Kind::Number { .. } => "a whole number",
         Kind::Text { .. } | Kind::Choice { .. } => "a string",
         Kind::FlagOrText { .. } => "a boolean or a string",
-        Kind::Settings { .. } => "a table",
+        Kind::Settings { .. } | Kind::Tables { .. } => "a table",
+        Kind::Texts { .. } => "an array of strings",
     };
     (format!("has to be {kind}, not {}", what(found)), None)
 }
@@ -165,158 +232,4 @@ fn what(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::block::{any, schema};
-
-    const KEYS: &[Key] = &[
-        Key {
-            name: "sync",
-            kind: Kind::Flag { default: true },
-            doc: "Waits.",
-        },
-        Key {
-            name: "workers",
-            kind: Kind::Number {
-                default: 4,
-                min: 1,
-                max: 9,
-            },
-            doc: "How many.",
-        },
-        Key {
-            name: "title",
-            kind: Kind::Text {
-                default: None,
-                rule: |text| match text {
-                    "" => Err("is empty".to_owned()),
-                    _ => Ok(()),
-                },
-            },
-            doc: "A title.",
-        },
-        Key {
-            name: "level",
-            kind: Kind::Choice {
-                default: Some("low"),
-                of: &["low", "high"],
-            },
-            doc: "A level.",
-        },
-        Key {
-            name: "settings",
-            kind: Kind::Settings {
-                owned: &[("port", "is made by doze")],
-                name: any,
-                value: any,
-            },
-            doc: "More.",
-        },
-    ];
-
-    fn checked(block: Value) -> Checked {
-        let Value::Object(block) = block else {
-            panic!("a block is an object");
-        };
-        check(KEYS, &block)
-    }
-
-    fn problems(block: Value) -> Vec<(String, bool, String)> {
-        let problem = |p: Problem| (p.at.join("."), p.key, p.message);
-        checked(block).problems.into_iter().map(problem).collect()
-    }
-
-    #[test]
-    fn what_is_left_out_gets_its_default_or_stays_out() {
-        let checked = checked(json!({ "workers": 2 }));
-        assert_eq!(checked.problems, []);
-        assert_eq!(
-            checked.block,
-            json!({ "sync": true, "workers": 2, "level": "low", "settings": {} })
-        );
-    }
-
-    #[test]
-    fn all_problems_are_told_at_once_each_with_its_path() {
-        let found = problems(json!({
-            "sync": "yes", "workers": 0, "title": "", "level": "mid", "wrkers": 1,
-            "settings": { "Port": 1, "x": [], "y": 1.5 },
-        }));
-        let told = |at: &str, key, message: &str| (at.to_owned(), key, message.to_owned());
-        assert_eq!(
-            found,
-            [
-                told("wrkers", true, "is no key of this engine"),
-                told("sync", false, "has to be a boolean, not a string"),
-                told("workers", false, "has to be 1 to 9, not 0"),
-                told("title", false, "is empty"),
-                told("level", false, "cannot be `mid`"),
-                told("settings.Port", true, "is made by doze"),
-                told(
-                    "settings.x",
-                    false,
-                    "has to be a string, a number or a boolean, not an array"
-                ),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_wrong_type_names_both_types() {
-        for (block, message) in [
-            (
-                json!({ "workers": 1.5 }),
-                "has to be a whole number, not a number with a fraction",
-            ),
-            (
-                json!({ "workers": true }),
-                "has to be a whole number, not a boolean",
-            ),
-            (json!({ "title": 7 }), "has to be a string, not a number"),
-            (
-                json!({ "settings": "x" }),
-                "has to be a table, not a string",
-            ),
-            (
-                json!({ "workers": u64::MAX }),
-                "has to be 1 to 9, not 18446744073709551615",
-            ),
-        ] {
-            assert_eq!(problems(block)[0].2, message);
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_answered_with_the_nearest_or_with_all() {
-        let hint = |name: &str| {
-            let block = Map::from_iter([(name.to_owned(), json!(1))]);
-            check(KEYS, &block).problems[0].hint.clone().unwrap()
-        };
-        assert_eq!(hint("wrokers"), "did you mean `workers`?");
-        assert_eq!(hint("synk"), "did you mean `sync`?");
-        assert_eq!(
-            hint("colour"),
-            "the keys are sync, workers, title, level, settings"
-        );
-    }
-
-    #[test]
-    fn the_schema_tells_the_same_table() {
-        let schema = schema(KEYS);
-        assert_eq!(schema["additionalProperties"], json!(false));
-        assert_eq!(
-            schema["properties"]["workers"],
-            json!({ "type": "integer", "minimum": 1, "maximum": 9, "default": 4, "description": "How many." })
-        );
-        assert_eq!(
-            schema["properties"]["title"],
-            json!({ "type": "string", "description": "A title." })
-        );
-        assert_eq!(
-            schema["properties"]["settings"]["propertyNames"],
-            json!({ "not": { "enum": ["port"] } })
-        );
-    }
-}
+mod tests;

@@ -6,12 +6,20 @@ use super::{Key, Kind};
 
 /// The schema of the block that `keys` declare.
 pub fn schema(keys: &[Key]) -> Value {
+    let mut schema = table(keys);
+    if let Value::Object(schema) = &mut schema {
+        let dialect = "https://json-schema.org/draft/2020-12/schema";
+        schema.insert("$schema".to_owned(), json!(dialect));
+    }
+    schema
+}
+
+fn table(keys: &[Key]) -> Value {
     let properties: Map<_, _> = keys
         .iter()
         .map(|key| (key.name.to_owned(), property(key)))
         .collect();
     json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "properties": properties,
         "additionalProperties": false,
@@ -34,6 +42,11 @@ fn property(key: &Key) -> Value {
                 "not": { "enum": owned.iter().map(|(name, _)| name).collect::<Vec<_>>() },
             },
         }),
+        Kind::Texts { .. } => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Tables { keys, .. } => json!({
+            "type": "object",
+            "additionalProperties": table(keys),
+        }),
     };
     if let Value::Object(schema) = &mut schema {
         schema.insert("description".to_owned(), json!(key.doc));
@@ -50,6 +63,7 @@ pub(super) fn default(kind: Kind) -> Option<Value> {
         Kind::Flag { default } | Kind::FlagOrText { default, .. } => Some(json!(default)),
         Kind::Number { default, .. } => Some(json!(default)),
         Kind::Text { default, .. } | Kind::Choice { default, .. } => default.map(Value::from),
-        Kind::Settings { .. } => Some(json!({})),
+        Kind::Settings { .. } | Kind::Tables { .. } => Some(json!({})),
+        Kind::Texts { .. } => Some(json!([])),
     }
 }
