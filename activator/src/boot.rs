@@ -1,4 +1,4 @@
-//! From nothing to a ready engine: lock, dependencies, folders, data, files, members.
+//! From nothing to a ready engine: lock, dependencies, folders, data, files, members, structure.
 //!
 //! Whatever it starts stands in the [`Engine`] at once, so that dropping a boot half-way leaves
 //! everything where it can be stopped. Must not know clients.
@@ -19,6 +19,7 @@ use doze_contract::{
 use tokio::time::sleep;
 
 use crate::{
+    converge::{self, ConvergeError},
     depend::{self, DependError},
     engine::Engine,
     lock::{self, LockError},
@@ -81,6 +82,8 @@ pub(crate) enum BootError {
         seen: Seen,
         words: String,
     },
+    #[error("cannot make the structure")]
+    Converge(#[from] ConvergeError),
 }
 
 /// Boots the engine of `plan`.
@@ -105,6 +108,9 @@ pub(crate) async fn boot(
     }
     for member in &plan.body.members {
         start(plan, member, engine, log, teller).await?;
+    }
+    if let Some(lock) = &engine.lock {
+        converge::ensure(plan, lock, &mut engine.driver, log).await?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    boot,
+    boot::{self, BootError},
     lock::Lock,
     log::Log,
     machine::Event,
@@ -71,7 +71,12 @@ pub(crate) async fn live(
     };
     match booted {
         Some(Err(error)) => {
-            engine.kill(&log).await;
+            if matches!(error, BootError::Converge(_)) {
+                // The engine itself is well.
+                engine.stop(&plan, &log).await;
+            } else {
+                engine.kill(&log).await;
+            }
             teller.tell(Message::BootFailed(chain(&error)));
             // The status socket tells the reason until then. The failure and a request to stop may
             // have crossed.

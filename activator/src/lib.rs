@@ -8,6 +8,7 @@
 pub mod machine;
 
 mod boot;
+mod converge;
 mod depend;
 mod diag;
 mod driver;
@@ -30,6 +31,7 @@ mod relay;
 mod run;
 mod silence;
 mod sockets;
+mod stamp;
 mod status;
 mod stream;
 mod swap;

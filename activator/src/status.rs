@@ -111,7 +111,7 @@ async fn answer(stream: UnixStream, teller: Teller) {
             Ok(1..) => {}
             Ok(0) | Err(_) => return,
         }
-        match serde_json::from_slice(&line) {
+        match serde_json::from_str(&String::from_utf8_lossy(&line)) {
             Ok(Question::Status) => {
                 let (ask, told) = oneshot::channel();
                 teller.tell(Message::Question(ask));

@@ -17,7 +17,7 @@ use tokio::{
 use doze_contract::Plan;
 
 use super::*;
-use crate::provision::tests::PLAN;
+use crate::driver::tests::PLAN;
 
 /// A refuser with a driver of its own.
 struct World {

@@ -4,6 +4,7 @@
     reason = "a test may, and so may its helpers, which clippy does not know as tests"
 )]
 
+mod converging;
 mod depending;
 mod failing;
 mod provisioning;
