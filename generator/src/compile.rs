@@ -320,7 +320,12 @@ fn instance_units(
 /// How long a boot may take, its dependencies left out.
 fn start_timeout(plan: &Plan) -> Duration {
     let members = plan.body.members.iter();
-    members.map(|member| member.ready_within).sum::<Duration>() + MARGIN
+    let converge = plan.body.converge.as_ref().map(|converge| converge.within);
+    members
+        .map(|member| member.ready_within)
+        .chain(converge)
+        .sum::<Duration>()
+        + MARGIN
 }
 
 /// What the activator needs besides its engine, before the init system loses patience with it.
