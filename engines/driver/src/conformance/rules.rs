@@ -59,7 +59,7 @@ pub fn test(subject: &Subject, told: &mut dyn FnMut(Finding)) -> Result<(), Worl
         Ok(toolchain) => Ok(World::new(program, toolchain)?),
         Err(why) => Err(Flaw::NotRun(why.clone())),
     };
-    running::check(&mut rules, engine.as_ref(), &subject.block);
+    running::check(&mut rules, engine.as_ref(), subject);
     refusals::check(&mut rules, program, refusals, &hello);
     Ok(())
 }

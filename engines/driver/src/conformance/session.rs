@@ -12,8 +12,8 @@ use camino::Utf8Path;
 use doze_contract::{
     plan::Body,
     protocol::{
-        Answer, Call, Check, Checked, Description, PROTOCOL, PlanCall, ProvisionCall, Request,
-        Response,
+        Answer, Call, Check, Checked, ConvergeCall, Converged, Description, PROTOCOL, PlanCall,
+        ProvisionCall, Request, Response,
     },
 };
 
@@ -22,7 +22,7 @@ use super::until;
 /// How long a driver may think about a call.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long it may provision, which takes seconds on a machine that does nothing else.
+/// How long it may provision or converge, which takes seconds on a machine that does nothing else.
 const PROVISIONING: Duration = Duration::from_mins(2);
 
 /// A running driver. It is killed when dropped.
@@ -163,6 +163,17 @@ impl Session {
     pub fn provision(&mut self, call: ProvisionCall) -> Result<(), SessionError> {
         self.ask(Call::Provision(Box::new(call)), |answer| {
             matches!(answer, Answer::Provision).then_some(())
+        })
+    }
+
+    /// Orders to converge.
+    pub fn converge(&mut self, call: ConvergeCall) -> Result<Converged, SessionError> {
+        self.ask(Call::Converge(Box::new(call)), |answer| {
+            if let Answer::Converge(it) = answer {
+                Some(it)
+            } else {
+                None
+            }
         })
     }
 

@@ -11,7 +11,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, InstanceName, Plan, ProjectName, Version,
     plan::{Body, FORMAT, OpenTo, Paths},
-    protocol::{Check, Description, PlanCall, Problem, ProvisionCall, Toolchain},
+    protocol::{
+        Change, Check, ConvergeCall, Description, PlanCall, Problem, ProvisionCall, Toolchain,
+    },
 };
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -170,6 +172,16 @@ impl World {
             std::fs::rename(data, &plan.paths.data)?;
         }
         Ok(())
+    }
+
+    /// Has the driver converge the running engine of `plan`, or say what that would take, and gives
+    /// the changes.
+    pub fn converge(&self, plan: &Plan, dry_run: bool) -> Result<Vec<Change>, WorldError> {
+        let call = ConvergeCall {
+            plan: plan.clone(),
+            dry_run,
+        };
+        Ok(self.session()?.converge(call)?.changes)
     }
 
     /// Empties the `run` folder and writes the plan's files, as before every boot.

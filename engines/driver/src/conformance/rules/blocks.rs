@@ -68,9 +68,13 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
     );
     rules.last("check: a wrong value is told with its path", || {
         let mut session = world.session()?;
-        for (name, _) in properties(world.description()) {
-            let array = Map::from_iter([(name.to_owned(), json!([]))]);
-            told(&ask(world, &mut session, array)?, name, false)?;
+        for (name, property) in properties(world.description()) {
+            let wrong = match property.get("type") {
+                Some(kind) if kind == "array" => json!({}),
+                _ => json!([]),
+            };
+            let block = Map::from_iter([(name.to_owned(), wrong)]);
+            told(&ask(world, &mut session, block)?, name, false)?;
         }
         Ok(())
     });
@@ -96,6 +100,7 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
                 for value in [
                     json!(text),
                     json!([SECRET]),
+                    json!({ "x": { "password": [SECRET], "settings": text } }),
                     json!({ "x": text, "y": [SECRET] }),
                 ] {
                     let block = Map::from_iter([(name.to_owned(), value)]);

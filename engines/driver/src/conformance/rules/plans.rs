@@ -5,7 +5,7 @@ use doze_contract::{
     Endpoint, Plan,
     plan::{Hello, Readiness},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Subject, properties};
 use crate::conformance::{
@@ -49,6 +49,14 @@ pub(super) fn check(
     rules.last(
         "plan: a variable, and the URL of the first endpoint",
         || connection(world, plan.clone()?, &subject.block),
+    );
+    rules.last(
+        "plan: a value for each attribute that the description tells",
+        || {
+            let told: Vec<_> = world.description().attributes.keys().collect();
+            let came: Vec<_> = plan.clone()?.body.connection.attributes.keys().collect();
+            same(&came, &told)
+        },
     );
     rules.last(
         "plan: no secret on a command line or in an environment",
@@ -148,21 +156,33 @@ fn seclusion(world: &World, subject: &Subject) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// A block with a secret for each key that is called so.
+/// A block with a secret for each key that is called so, in tables with names as well.
 fn guessed(world: &World) -> Result<(Map<String, Value>, Vec<String>), Flaw> {
-    let called = |name: &str| {
-        ["password", "secret", "token"]
-            .iter()
-            .any(|it| name.contains(it))
+    let of = |properties: Vec<(&str, &Value)>| -> Map<_, _> {
+        properties
+            .into_iter()
+            .filter(|(name, property)| is_called(name) && property.get("enum").is_none())
+            .map(|(name, _)| (name.to_owned(), Value::from(SECRET)))
+            .collect()
     };
-    let block: Map<_, _> = properties(world.description())
-        .into_iter()
-        .filter(|(name, property)| called(name) && property.get("enum").is_none())
-        .map(|(name, _)| (name.to_owned(), Value::from(SECRET)))
-        .collect();
+    let mut block = of(properties(world.description()));
+    for (name, property) in properties(world.description()) {
+        let keys = property.pointer("/additionalProperties/properties");
+        let keys = keys.and_then(Value::as_object).into_iter().flatten();
+        let table = of(keys.map(|(name, key)| (name.as_str(), key)).collect());
+        if !table.is_empty() {
+            block.insert(name.to_owned(), json!({ "x": table }));
+        }
+    }
     if block.is_empty() {
         let why = "no key is called password, secret or token";
         return Err(Flaw::NotRun(why.to_owned()));
     }
     Ok((block, vec![SECRET.to_owned()]))
+}
+
+fn is_called(name: &str) -> bool {
+    ["password", "secret", "token"]
+        .iter()
+        .any(|it| name.contains(it))
 }

@@ -5,22 +5,19 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use doze_contract::Plan;
 use serde_json::{Map, Value, json};
 
-use super::properties;
+use super::{Subject, properties};
 use crate::conformance::{
     Engine, World,
     engine::contains,
     processes,
-    report::{Flaw, Rules, boxed, demand},
+    report::{Flaw, Rules, boxed, demand, same},
 };
 
 /// An instance may be called almost anything.
 const NAME: &str = r#"50% "it's" $HOME \ü"#;
 
-pub(super) fn check(
-    rules: &mut Rules<'_>,
-    world: Result<&World, &Flaw>,
-    block: &Map<String, Value>,
-) {
+pub(super) fn check(rules: &mut Rules<'_>, world: Result<&World, &Flaw>, subject: &Subject) {
+    let block = &subject.block;
     let world = world.map_err(Clone::clone);
     let plan = rules.rule("provision: a data directory, for its owner alone", || {
         let world = world.clone()?;
@@ -52,6 +49,13 @@ pub(super) fn check(
     rules.last("boot: the hello is answered", || {
         greets(first.as_ref().map_err(Clone::clone)?)
     });
+    if plan.as_ref().is_ok_and(|plan| plan.body.converge.is_some()) {
+        let running = || {
+            first.as_ref().map_err(Clone::clone)?;
+            ready()
+        };
+        converges(rules, running, &subject.secrets);
+    }
     let stopped = rules.rule("stop: as the plan says, in time", || {
         first?.stop().map_err(boxed)?;
         Ok(())
@@ -86,6 +90,42 @@ pub(super) fn check(
         // What a broken rule may have left; that is told already.
         drop(processes::end_all(&world.path("")));
     }
+}
+
+/// What is declared inside the running engine.
+fn converges<'a>(
+    rules: &mut Rules<'_>,
+    running: impl Fn() -> Result<(&'a World, &'a Plan), Flaw>,
+    secrets: &[String],
+) {
+    let said = rules.rule(
+        "converge: a dry run says what is to be done, and does nothing",
+        || {
+            let (world, plan) = running()?;
+            let said = world.converge(plan, true)?;
+            same(&world.converge(plan, true)?, &said)?;
+            Ok(said)
+        },
+    );
+    let said = said.as_ref().map_err(Clone::clone);
+    rules.last("converge: nothing that it says holds a secret", || {
+        for change in said.clone()? {
+            let text = format!("{} {}", change.object, change.statement);
+            let told = secrets.iter().any(|secret| text.contains(secret));
+            demand(!told, || format!("there is one in {text:?}"))?;
+        }
+        Ok(())
+    });
+    let done = rules.rule("converge: does what the dry run said", || {
+        let (world, plan) = running()?;
+        same(&world.converge(plan, false)?, said.clone()?)
+    });
+    rules.last("converge: a second time has nothing to do", || {
+        done?;
+        let (world, plan) = running()?;
+        same(&world.converge(plan, false)?, &Vec::new())?;
+        same(&world.converge(plan, true)?, &Vec::new())
+    });
 }
 
 fn boot((world, plan): (&World, &Plan)) -> Result<Engine, Flaw> {
