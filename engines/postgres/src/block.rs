@@ -1,10 +1,17 @@
 //! The keys of a `[postgres.NAME]` block. It must not know how they are written down for the
 //! server.
 
+mod objects;
+
+use std::collections::BTreeMap;
+
 use doze_contract::protocol::{Check, Checked, Problem};
 use doze_driver::block::{self, Key, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::structure::{Owned, Role};
+use objects::{OWNED_KEYS, ROLE_KEYS, database, declared_role, extension, role, schema};
 
 /// The keys.
 pub(crate) const KEYS: &[Key] = &[
@@ -14,8 +21,38 @@ pub(crate) const KEYS: &[Key] = &[
             default: None,
             rule: role,
         },
-        doc: "The role that owns the database; it is created with LOGIN. Without it the \
-              superuser `postgres` owns the database.",
+        doc: "The role that owns the database; it is created with LOGIN, and its other attributes \
+              are those of the `role` of this name. Without it the superuser `postgres` owns the \
+              database.",
+    },
+    Key {
+        name: "role",
+        kind: Kind::Tables {
+            name: declared_role,
+            keys: ROLE_KEYS,
+        },
+        doc: "Roles, each by its name.",
+    },
+    Key {
+        name: "database",
+        kind: Kind::Tables {
+            name: database,
+            keys: OWNED_KEYS,
+        },
+        doc: "Databases besides the one of the instance, each by its name.",
+    },
+    Key {
+        name: "schema",
+        kind: Kind::Tables {
+            name: schema,
+            keys: OWNED_KEYS,
+        },
+        doc: "Schemas in the database of the instance, each by its name.",
+    },
+    Key {
+        name: "extensions",
+        kind: Kind::Texts { rule: extension },
+        doc: "Extensions in the database of the instance, with those that they need.",
     },
     Key {
         name: "shared_buffers",
@@ -88,6 +125,10 @@ const OWNED: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields)]
 pub(crate) struct Block {
     pub(crate) owner: Option<String>,
+    pub(crate) role: BTreeMap<String, Role>,
+    pub(crate) database: BTreeMap<String, Owned>,
+    pub(crate) schema: BTreeMap<String, Owned>,
+    pub(crate) extensions: Vec<String>,
     pub(crate) shared_buffers: String,
     pub(crate) max_connections: i64,
     pub(crate) fsync: bool,
@@ -106,24 +147,17 @@ pub(crate) fn check(call: &Check) -> Checked {
             hint: Some("the database is called like the instance; choose another name".to_owned()),
         });
     }
+    let instance = call.instance.as_str();
+    let databases = call.block.get("database").and_then(Value::as_object);
+    if databases.is_some_and(|databases| databases.contains_key(instance)) {
+        checked.problems.push(Problem {
+            at: ["database", instance].map(str::to_owned).to_vec(),
+            key: true,
+            message: "is the database of the instance, which is there in any case".to_owned(),
+            hint: Some("its owner is `owner` of the instance".to_owned()),
+        });
+    }
     checked
-}
-
-fn role(text: &str) -> Result<(), String> {
-    // NAMEDATALEN - 1; a longer name would be cut off.
-    const LONGEST: usize = 63;
-    let flaw = if text.is_empty() {
-        "is empty; leave the key out".to_owned()
-    } else if text.len() > LONGEST {
-        format!("is {} bytes long; a role has at most {LONGEST}", text.len())
-    } else if text.chars().any(char::is_control) {
-        "contains a control character".to_owned()
-    } else if text.starts_with("pg_") || matches!(text, "public" | "none") {
-        "is a name that PostgreSQL keeps to itself".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(flaw)
 }
 
 /// The memory units of `postgresql.conf`; they are case-sensitive. A bare number counts pages of
@@ -152,7 +186,7 @@ fn memory(text: &str) -> Result<(), String> {
 }
 
 /// A setting, or a custom one with dots in it.
-fn setting_name(text: &str) -> Result<(), String> {
+pub(super) fn setting_name(text: &str) -> Result<(), String> {
     let plain = |part: &str| {
         part.bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$'))
@@ -165,7 +199,7 @@ fn setting_name(text: &str) -> Result<(), String> {
     }
 }
 
-fn setting_value(text: &str) -> Result<(), String> {
+pub(super) fn setting_value(text: &str) -> Result<(), String> {
     if text.chars().any(char::is_control) {
         Err("contains a control character".to_owned())
     } else {
@@ -196,6 +230,18 @@ mod tests {
         assert_eq!(block.owner, None);
         assert_eq!(block.shared_buffers, "16MB");
         assert!(block.fsync && block.autovacuum);
+        assert!(block.role.is_empty() && block.extensions.is_empty());
+    }
+
+    #[test]
+    fn a_role_that_says_nothing_may_log_in_and_nothing_else() {
+        let checked = block::check(
+            KEYS,
+            &Map::from_iter([("role".to_owned(), json!({ "web": {} }))]),
+        );
+        assert_eq!(checked.problems, []);
+        let block: Block = serde_json::from_value(checked.block).unwrap();
+        assert_eq!(block.role["web"], Role::default());
     }
 
     #[test]
@@ -217,13 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_any_text_that_a_role_can_be() {
-        for right in ["app", "it's \"a\" $role% \\ü;", &"x".repeat(63)] {
-            assert_eq!(role(right), Ok(()), "{right}");
-        }
-        for wrong in ["", "a\nb", "a\0", "pg_read", "public", &"x".repeat(64)] {
-            assert!(role(wrong).is_err(), "{wrong}");
-        }
+    fn the_database_of_the_instance_is_not_declared_again() {
+        let found = problems("app", json!({ "database": { "app": {}, "other": {} } }));
+        let message = "is the database of the instance, which is there in any case";
+        assert_eq!(found, [("database.app".to_owned(), message.to_owned())]);
     }
 
     #[test]

@@ -5,11 +5,37 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::block::Block;
+use crate::{block::Block, sql::identifier};
 
-/// The only rule: whoever reaches the socket may be anybody. The socket is in a folder that
-/// nobody but its owner can enter.
-pub(crate) const HBA: &str = "local all all trust\n";
+/// `pg_hba.conf`: a role with a password has to give it; else whoever reaches the socket may be
+/// anybody. The socket is in a folder that nobody but its owner can enter.
+pub(crate) fn hba<'a>(major: u32, with_password: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for role in with_password {
+        text.push_str("local all,replication ");
+        text.push_str(&hba_role(major, role));
+        text.push_str(" scram-sha-256\n");
+    }
+    text.push_str("local all,replication all trust\n");
+    text
+}
+
+/// Between double quotes no character has a meaning of its own, but for a slash at the begin of
+/// it: from version 16 on a regular expression follows.
+fn hba_role(major: u32, role: &str) -> String {
+    if major < 16 || !role.starts_with('/') {
+        return identifier(role);
+    }
+    let mut pattern = String::from("/^");
+    for c in role.chars() {
+        if !c.is_alphanumeric() {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('$');
+    identifier(&pattern)
+}
 
 /// `postgresql.conf` for a server of this major version. What comes later wins, so the user's
 /// settings win over ours.
@@ -42,15 +68,47 @@ pub(crate) fn text(major: u32, block: &Block) -> String {
         config.comment("From `settings` in doze.toml.");
     }
     for (name, value) in &block.settings {
-        match value {
-            Value::Bool(value) => config.set(name, switch(*value)),
-            Value::String(value) => config.set(name, value),
-            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                config.set(name, value);
-            }
-        }
+        config.set(name, setting_text(value));
     }
     config.0
+}
+
+/// The value of a setting as text.
+pub(crate) fn setting_text(value: &Value) -> String {
+    match value {
+        Value::Bool(value) => switch(*value).to_owned(),
+        Value::String(value) => value.clone(),
+        Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// Whether a setting is a list of names, each quoted by itself (`GUC_LIST_QUOTE` of the server).
+pub(crate) fn takes_a_list(setting: &str) -> bool {
+    const LISTS: [&str; 4] = [
+        "local_preload_libraries",
+        "search_path",
+        "session_preload_libraries",
+        "temp_tablespaces",
+    ];
+    LISTS.iter().any(|list| list.eq_ignore_ascii_case(setting))
+}
+
+/// The names in such a list: between commas, without their quotes, or in lower case.
+pub(crate) fn list(text: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let mut quoted = false;
+    let mut chars = text.chars().peekable();
+    while let (Some(c), Some(name)) = (chars.next(), names.last_mut()) {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => name.extend(chars.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => names.push(String::new()),
+            c if quoted => name.push(c),
+            c if c.is_whitespace() => {}
+            c => name.extend(c.to_lowercase()),
+        }
+    }
+    names
 }
 
 /// Whether the user lets the server compile queries to machine code.
@@ -114,7 +172,7 @@ mod tests {
     fn block(settings: &Value) -> Block {
         serde_json::from_value(json!({
             "shared_buffers": "16MB", "max_connections": 50, "fsync": true, "autovacuum": true,
-            "settings": settings,
+            "role": {}, "database": {}, "schema": {}, "extensions": [], "settings": settings,
         }))
         .unwrap()
     }
@@ -131,6 +189,30 @@ mod tests {
             &block(&json!({ "jit": true, "work_mem": "8MB", "random_page_cost": 1.1 })),
         );
         assert!(text.ends_with("jit = 'on'\nrandom_page_cost = '1.1'\nwork_mem = '8MB'\n"));
+    }
+
+    #[test]
+    fn a_role_with_a_password_comes_before_everybody() {
+        let rules = |major| hba(major, ["it's \"a\", #@", "/a.b"].into_iter());
+        assert_eq!(
+            rules(15),
+            "local all,replication \"it's \"\"a\"\", #@\" scram-sha-256\n\
+             local all,replication \"/a.b\" scram-sha-256\n\
+             local all,replication all trust\n"
+        );
+        assert!(rules(16).contains("\"/^\\/a\\.b$\" scram-sha-256\n"));
+    }
+
+    #[test]
+    fn a_list_is_read_as_the_server_reads_it() {
+        for (text, names) in [
+            ("app, public", &["app", "public"][..]),
+            (r#""$user",Public"#, &["$user", "public"]),
+            (r#""a, ""b""" , C"#, &[r#"a, "b""#, "c"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(list(text), names, "{text}");
+        }
     }
 
     #[test]

@@ -31,5 +31,9 @@ pub(crate) const ABOUT: About = About {
         "/usr/local/opt/postgresql@*/bin",
     ],
     packages: &["postgresql"],
-    attributes: &[],
+    attributes: &[
+        ("user", "the role of the URL: `owner`, else `postgres`"),
+        ("password", "its password; empty if it has none"),
+        ("database", "the database of the URL"),
+    ],
 };

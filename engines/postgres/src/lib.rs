@@ -1,26 +1,32 @@
 //! The driver of Postgres.
 //!
 //! Owns all that doze knows of Postgres: the keys of its block, its configuration, how it is
-//! started, seen to be ready and stopped, how a data directory is made, and how a client is told
-//! that it cannot be served. It must not know the other engines, nor who calls it.
+//! started, seen to be ready and stopped, how a data directory and the structure in a server are
+//! made, and how a client is told that it cannot be served. It must not know the other engines, nor who calls it.
 
 mod block;
+mod catalog;
 mod config;
+mod converge;
 mod describe;
+mod diff;
 mod plan;
 mod provision;
 mod refuse;
+mod scram;
 mod sql;
 mod startup;
+mod structure;
 
 use std::io;
 
 use doze_contract::{
     plan::Body,
-    protocol::{Check, Checked, PlanCall, ProvisionCall},
+    protocol::{Check, Checked, ConvergeCall, Converged, PlanCall, ProvisionCall},
 };
 use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
+pub use converge::{ConvergeError, ServerError};
 pub use provision::{ProvisionError, RunError};
 
 /// The driver.
@@ -36,6 +42,9 @@ pub enum Error {
     /// There is no data directory.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The structure is not as declared.
+    #[error(transparent)]
+    Converge(#[from] ConvergeError),
 }
 
 impl Driver for Postgres {
@@ -53,6 +62,10 @@ impl Driver for Postgres {
 
     fn provision(&self, call: &ProvisionCall) -> Result<(), Error> {
         Ok(provision::provision(call)?)
+    }
+
+    fn converge(&self, call: &ConvergeCall) -> Result<Converged, Error> {
+        Ok(converge::converge(call)?)
     }
 
     fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {

@@ -15,6 +15,7 @@ use crate::{
     config,
     describe::{PORT, SOCKET_NAME},
     provision::Facts,
+    structure::{Structure, owner},
 };
 
 /// The name of the configuration file in the `run` folder.
@@ -31,10 +32,18 @@ const READY_WITHIN: Duration = Duration::from_mins(5);
 
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
+/// Large extensions take seconds to be created.
+const CONVERGE_WITHIN: Duration = Duration::from_mins(1);
+
 pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     let block: Block = plan::block(call)?;
     let major = call.toolchain.version.major();
-    let owner = block.owner.as_deref().unwrap_or(SUPERUSER);
+    let owner = owner(&block);
+    let structure = Structure::new(call.instance.as_str(), &block);
+    let with_password = structure.roles.iter();
+    let with_password = with_password.filter(|(_, role)| role.password.is_some());
+    let password = structure.roles.get(owner);
+    let password = password.and_then(|role| Some(role.password.as_ref()?.0.as_str()));
     let endpoint = plan::endpoint(call)?;
     let facts = Facts {
         major,
@@ -47,18 +56,27 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     };
     Ok(Body {
         provision: plan::provision(facts.fingerprint(), &facts)?,
-        converge: None,
+        converge: Some(plan::converge(&structure, CONVERGE_WITHIN)?),
         files: vec![
             file(CONFIG, config::text(major, &block)),
-            file("pg_hba.conf", config::HBA.to_owned()),
+            file(
+                "pg_hba.conf",
+                config::hba(major, with_password.map(|(name, _)| name.as_str())),
+            ),
         ],
         members: vec![server(call)],
         upstream: plan::upstream(call, SOCKET_NAME)?,
         hello: hello(),
         connection: Connection {
             variable: "DATABASE_URL".to_owned(),
-            url: client_url(endpoint, owner, call.instance.as_str()),
-            attributes: BTreeMap::new(),
+            url: client_url(endpoint, owner, password, call.instance.as_str()),
+            attributes: [
+                ("user", owner),
+                ("password", password.unwrap_or_default()),
+                ("database", call.instance.as_str()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         },
         clients_speak_first: true,
         generates_code: config::compiles_queries(&block),
@@ -134,16 +152,21 @@ fn hello() -> Hello {
     }
 }
 
-fn client_url(endpoint: &Endpoint, owner: &str, database: &str) -> String {
-    let (owner, database) = (url::encode(owner), url::encode(database));
+fn client_url(endpoint: &Endpoint, owner: &str, password: Option<&str>, database: &str) -> String {
+    let mut user = url::encode(owner);
+    if let Some(password) = password {
+        user.push(':');
+        user.push_str(&url::encode(password));
+    }
+    let database = url::encode(database);
     match endpoint {
         Endpoint::Tcp(address) => {
-            format!("postgres://{owner}@{address}/{database}?sslmode=disable")
+            format!("postgres://{user}@{address}/{database}?sslmode=disable")
         }
         Endpoint::Unix(path) => {
             let folder = path.parent().unwrap_or(path);
             format!(
-                "postgres://{owner}@/{database}?host={}",
+                "postgres://{user}@/{database}?host={}",
                 url::encode(folder.as_str())
             )
         }
@@ -156,7 +179,10 @@ mod tests {
 
     #[test]
     fn a_url_survives_every_name() {
-        let url = |endpoint: &str| client_url(&endpoint.parse().unwrap(), "a@b%", "it's/x");
+        let of = |endpoint: &str, password| {
+            client_url(&endpoint.parse().unwrap(), "a@b%", password, "it's/x")
+        };
+        let url = |endpoint| of(endpoint, None);
         assert_eq!(
             url("[::1]:5432"),
             "postgres://a%40b%25@[::1]:5432/it%27s%2Fx?sslmode=disable"
@@ -164,6 +190,10 @@ mod tests {
         assert_eq!(
             url("unix:/run/a b/.s.PGSQL.5432"),
             "postgres://a%40b%25@/it%27s%2Fx?host=%2Frun%2Fa%20b"
+        );
+        assert_eq!(
+            of("127.0.0.1:5432", Some("p:/@\n%")),
+            "postgres://a%40b%25:p%3A%2F%40%0A%25@127.0.0.1:5432/it%27s%2Fx?sslmode=disable"
         );
     }
 

@@ -89,6 +89,12 @@ fn the_driver_keeps_every_rule() -> Outcome {
         let full = block(json!({
             "owner": HOSTILE, "shared_buffers": "8MB", "max_connections": 20, "fsync": false,
             "autovacuum": false, "settings": { "application_name": "s3cret", "jit": true },
+            "role": {
+                HOSTILE: { "password": "s3cret", "member_of": ["them"] },
+                "them": { "login": false, "settings": { "work_mem": "8MB", "search_path": "a, b" } },
+            },
+            "database": { "other": {} }, "schema": { HOSTILE: {}, "public": { "owner": "them" } },
+            "extensions": ["pgcrypto"],
         }));
         let broken = rules::broken(&Subject {
             program: DRIVER.into(),
@@ -159,7 +165,7 @@ fn the_url_of_a_unix_endpoint_is_understood_by_a_client() -> Outcome {
 fn checked(found: &Map<String, Value>) -> Value {
     let mut whole = block(json!({
         "shared_buffers": "16MB", "max_connections": 50, "fsync": true, "autovacuum": true,
-        "settings": {},
+        "role": {}, "database": {}, "schema": {}, "extensions": [], "settings": {},
     }));
     whole.extend(found.clone());
     Value::Object(whole)

@@ -6,7 +6,7 @@ use std::fs;
 
 use doze_tests::World;
 use doze_tests::programs::workspace;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::examples::{units, with_input};
 use crate::markdown::{Page, code, pages, rows};
@@ -232,32 +232,44 @@ fn the_page_of_an_engine_lists_the_keys_that_its_driver_describes() {
         let said: Value = serde_json::from_str(&said.concat()).expect("an answer is JSON");
         let properties = said.pointer("/answer/describe/schema/properties");
         let properties = properties.and_then(Value::as_object).expect("the keys");
-        let default = |schema: &Value| {
-            let value = schema.get("default").map(Value::to_string);
-            value.map(|value| format!("`{value}`")).unwrap_or_default()
-        };
-        let there: BTreeMap<_, _> = properties
-            .iter()
-            .map(|(key, schema)| (format!("`{key}`"), default(schema)))
-            .collect();
-        let listed = rows(&page.section("Keys")).into_iter().map(|row| {
-            let mut cells = row.into_iter();
-            (
-                cells.next().unwrap_or_default(),
-                cells.nth(1).unwrap_or_default(),
-            )
-        });
-        assert_eq!(
-            listed.collect::<BTreeMap<_, _>>(),
-            there,
-            "{}",
-            page.path.display()
-        );
+        assert_keys(&page, "Keys", properties);
+        for (key, schema) in properties {
+            let inner = schema.pointer("/additionalProperties/properties");
+            if let Some(inner) = inner.and_then(Value::as_object) {
+                assert_keys(&page, key, inner);
+            }
+        }
         seen.insert(engine);
     }
     let programs = doze_tests::programs::NAMES.into_iter();
     let drivers = programs.filter_map(|name| Some(name.strip_prefix("doze-driver-")?.to_owned()));
     assert_same("docs/engines", &seen, &drivers.collect());
+}
+
+/// A section has a table of these keys with their defaults.
+#[track_caller]
+fn assert_keys(page: &Page, heading: &str, properties: &Map<String, Value>) {
+    let default = |schema: &Value| {
+        let value = schema.get("default").map(Value::to_string);
+        value.map(|value| format!("`{value}`")).unwrap_or_default()
+    };
+    let there: BTreeMap<_, _> = properties
+        .iter()
+        .map(|(key, schema)| (format!("`{key}`"), default(schema)))
+        .collect();
+    let listed = rows(&page.section(heading)).into_iter().map(|row| {
+        let mut cells = row.into_iter();
+        (
+            cells.next().unwrap_or_default(),
+            cells.nth(1).unwrap_or_default(),
+        )
+    });
+    assert_eq!(
+        listed.collect::<BTreeMap<_, _>>(),
+        there,
+        "{}: {heading}",
+        page.path.display()
+    );
 }
 
 #[test]
