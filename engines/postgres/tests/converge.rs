@@ -1,0 +1,474 @@
+//! The structure in a real server, in every version that is here: what the driver makes of a
+//! declaration, and that whoever is declared can log in and nobody else.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    process::{Command, Output},
+};
+
+use camino::Utf8Path;
+use doze_contract::{Plan, protocol::Toolchain};
+use doze_driver::{
+    Driver,
+    conformance::{Engine, World, toolchains},
+};
+use doze_engine_postgres::Postgres;
+use proptest::{
+    collection::{btree_map, vec},
+    prelude::{Strategy, any, prop_oneof},
+    sample::select,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use serde_json::{Map, Value, json};
+
+const DRIVER: &str = env!("CARGO_BIN_EXE_doze-driver-postgres");
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn engines() -> Vec<Toolchain> {
+    let found = toolchains(&Postgres::ABOUT);
+    assert!(
+        !found.is_empty(),
+        "no PostgreSQL here: install `postgresql` or set DOZE_POSTGRES_BINDIR"
+    );
+    found
+}
+
+/// A server that was provisioned for one declaration, and booted for it.
+struct Booted {
+    world: World,
+    engine: Engine,
+}
+
+impl Booted {
+    fn new(toolchain: &Toolchain, block: &Value) -> Result<Self, Box<dyn Error>> {
+        let world = World::new(DRIVER, toolchain)?;
+        let plan = plan(&world, block)?;
+        world.provision(&plan)?;
+        let engine = Engine::boot(&world, &plan)?;
+        Ok(Self { world, engine })
+    }
+
+    fn plan(&self) -> &Plan {
+        self.engine.plan()
+    }
+
+    /// The statements that another declaration takes, made.
+    fn converge(&self, block: &Value) -> Result<Vec<String>, Box<dyn Error>> {
+        self.call(block, false)
+    }
+
+    fn call(&self, block: &Value, dry_run: bool) -> Result<Vec<String>, Box<dyn Error>> {
+        let changes = self.world.converge(&plan(&self.world, block)?, dry_run);
+        Ok(changes?.into_iter().map(|it| it.statement).collect())
+    }
+
+    /// Runs SQL as psql(1) does, as the superuser.
+    fn sql(&self, sql: &str) -> Result<String, Box<dyn Error>> {
+        self.sql_in("app", sql)
+    }
+
+    fn sql_in(&self, database: &str, sql: &str) -> Result<String, Box<dyn Error>> {
+        let mut psql = self.psql(&["-c", sql]);
+        answer(psql.env("PGUSER", "postgres").env("PGDATABASE", database))
+    }
+
+    /// Logs in with a password, and tells who that is.
+    fn login(&self, role: &str, password: &str) -> Result<String, Box<dyn Error>> {
+        let mut psql = self.psql(&["-w", "-c", "SELECT current_user"]);
+        psql.env("PGUSER", role).env("PGPASSWORD", password);
+        answer(psql.env("PGDATABASE", "app"))
+    }
+
+    fn psql(&self, words: &[&str]) -> Command {
+        let server = self.plan().body.members.first();
+        let server = server.and_then(|member| member.argv.first());
+        let beside = server.map(|server| Utf8Path::new(server).with_file_name("psql"));
+        let beside = beside.filter(|beside| beside.is_file());
+        let mut command = Command::new(beside.unwrap_or_else(|| "psql".into()));
+        command
+            .env_clear()
+            .env("PGHOST", &self.plan().paths.run)
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1"])
+            .args(words);
+        command
+    }
+}
+
+fn answer(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output()?;
+    if !status.success() {
+        return Err(String::from_utf8(stderr)?.into());
+    }
+    // But for the newline of psql(1): a name may end with a space.
+    let told = String::from_utf8(stdout)?;
+    Ok(told.strip_suffix('\n').unwrap_or(&told).to_owned())
+}
+
+fn block(block: &Value) -> Map<String, Value> {
+    block.as_object().cloned().unwrap_or_default()
+}
+
+fn plan(world: &World, declared: &Value) -> Result<Plan, Box<dyn Error>> {
+    Ok(world.plan("app", &block(declared))?)
+}
+
+/// Everything that can be declared.
+fn full() -> Value {
+    json!({
+        "owner": "app",
+        "role": {
+            "app": { "password": "s3cret", "connection_limit": 9 },
+            "team": { "login": false, "createdb": true },
+            "web": {
+                "member_of": ["team", "pg_monitor"],
+                "settings": { "search_path": "\"Billing\", public", "work_mem": "8MB", "my.flag": true },
+            },
+            "root": { "superuser": true, "createrole": true, "replication": true },
+        },
+        "database": { "reports": { "owner": "web" }, "spare": {} },
+        "schema": { "Billing": { "owner": "web" }, "stock": {}, "public": { "owner": "team" } },
+        "extensions": ["earthdistance", "cube", "pgcrypto"],
+    })
+}
+
+#[test]
+fn what_is_declared_is_there_afterwards_and_the_second_time_is_silent() -> Outcome {
+    for toolchain in engines() {
+        let booted = Booted::new(&toolchain, &full())?;
+        let said = booted.call(&full(), true)?;
+        assert_eq!(
+            booted.sql("SELECT 1 FROM pg_roles WHERE rolname = 'web'")?,
+            ""
+        );
+        assert_eq!(booted.converge(&full())?, said);
+        assert_eq!(booted.converge(&full())?, [""; 0]);
+
+        for (query, found) in [
+            (
+                "SELECT string_agg(rolname || ':' || rolcanlogin || rolsuper || rolcreatedb
+                    || rolcreaterole || rolreplication || rolconnlimit, ' ' ORDER BY rolname)
+                FROM pg_roles WHERE rolname IN ('app', 'team', 'web', 'root')",
+                "app:truefalsefalsefalsefalse9 root:truetruefalsetruetrue-1 \
+                 team:falsefalsetruefalsefalse-1 web:truefalsefalsefalsefalse-1",
+            ),
+            (
+                "SELECT string_agg(datname || ':' || pg_get_userbyid(datdba), ' ' ORDER BY datname)
+                FROM pg_database WHERE datname IN ('app', 'reports', 'spare')",
+                "app:app reports:web spare:app",
+            ),
+            (
+                "SELECT string_agg(nspname || ':' || pg_get_userbyid(nspowner), ' ' ORDER BY nspname)
+                FROM pg_namespace WHERE nspname IN ('Billing', 'stock', 'public')",
+                "Billing:web public:team stock:app",
+            ),
+            (
+                "SELECT string_agg(extname || ':' || nspname, ' ' ORDER BY extname) FROM pg_extension
+                JOIN pg_namespace n ON n.oid = extnamespace WHERE extname <> 'plpgsql'",
+                "cube:public earthdistance:public pgcrypto:public",
+            ),
+        ] {
+            assert_eq!(booted.sql(query)?, found, "{}", toolchain.version);
+        }
+        let mut web = booted.psql(&["-c", "SHOW search_path", "-c", "SHOW work_mem"]);
+        web.args([
+            "-c",
+            "SHOW my.flag",
+            "-c",
+            "SELECT pg_has_role('team', 'member')",
+        ]);
+        let told = answer(web.env("PGUSER", "web").env("PGDATABASE", "app"))?;
+        assert_eq!(told, "\"Billing\", public\n8MB\non\nt");
+    }
+    Ok(())
+}
+
+#[test]
+fn drift_made_by_hand_is_seen_and_mended_and_the_rest_is_left_alone() -> Outcome {
+    for toolchain in engines() {
+        let booted = Booted::new(&toolchain, &full())?;
+        booted.converge(&full())?;
+        for (drift, mended) in [
+            (
+                "ALTER ROLE web SUPERUSER NOLOGIN",
+                "ALTER ROLE \"web\" LOGIN NOSUPERUSER",
+            ),
+            (
+                "ALTER ROLE app PASSWORD NULL",
+                "ALTER ROLE \"app\" PASSWORD '***'",
+            ),
+            (
+                "ALTER ROLE app PASSWORD 'other'",
+                "ALTER ROLE \"app\" PASSWORD '***'",
+            ),
+            ("REVOKE team FROM web", "GRANT \"team\" TO \"web\""),
+            (
+                "ALTER ROLE web RESET work_mem",
+                "ALTER ROLE \"web\" SET \"work_mem\" = '8MB'",
+            ),
+            (
+                "ALTER ROLE web SET search_path = 'Billing, public'",
+                "ALTER ROLE \"web\" SET \"search_path\" = 'Billing', 'public'",
+            ),
+            (
+                "ALTER SCHEMA stock OWNER TO postgres",
+                "ALTER SCHEMA \"stock\" OWNER TO \"app\"",
+            ),
+            (
+                "DROP SCHEMA stock",
+                "CREATE SCHEMA \"stock\" AUTHORIZATION \"app\"",
+            ),
+            (
+                "DROP EXTENSION pgcrypto",
+                "CREATE EXTENSION IF NOT EXISTS \"pgcrypto\" CASCADE",
+            ),
+            (
+                "DROP DATABASE spare",
+                "CREATE DATABASE \"spare\" OWNER \"app\"",
+            ),
+            (
+                "ALTER DATABASE app OWNER TO postgres",
+                "ALTER DATABASE \"app\" OWNER TO \"app\"",
+            ),
+        ] {
+            booted.sql(drift)?;
+            assert_eq!(booted.call(&full(), true)?, [mended], "{drift}");
+            assert_eq!(booted.converge(&full())?, [mended], "{drift}");
+            assert_eq!(booted.converge(&full())?, [""; 0], "{drift}");
+        }
+        // What nobody declared.
+        booted.sql(
+            "CREATE ROLE mine; GRANT web TO mine; GRANT mine TO app; CREATE SCHEMA mine;
+            CREATE EXTENSION hstore; ALTER ROLE web SET jit = on; ALTER ROLE team PASSWORD 'x'",
+        )?;
+        assert_eq!(booted.converge(&full())?, [""; 0]);
+        assert_eq!(
+            booted.converge(&json!({ "owner": "app" }))?,
+            [
+                // The role of the owner has no keys any more, and so their defaults.
+                "ALTER ROLE \"app\" CONNECTION LIMIT -1"
+            ]
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_database_that_is_gone_comes_back_with_all_that_is_in_it() -> Outcome {
+    for toolchain in engines() {
+        let booted = Booted::new(&toolchain, &full())?;
+        booted.converge(&full())?;
+        booted.sql_in("postgres", "DROP DATABASE app")?;
+        let said = booted.call(&full(), true)?;
+        assert!(
+            said.iter()
+                .any(|it| it == "CREATE DATABASE \"app\" OWNER \"app\"")
+        );
+        assert_eq!(booted.converge(&full())?, said);
+        assert_eq!(booted.converge(&full())?, [""; 0]);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_fails_is_told_with_its_statement_and_changes_nothing() -> Outcome {
+    for toolchain in engines() {
+        let booted = Booted::new(&toolchain, &json!({}))?;
+        let wanted = json!({
+            "role": { "web": { "password": "s3cret" } },
+            "extensions": ["no'such \"one\""],
+        });
+        let failed = booted.converge(&wanted).unwrap_err();
+        let told = failed.source().map(ToString::to_string).unwrap_or_default();
+        assert!(
+            told.contains(
+                "`CREATE EXTENSION IF NOT EXISTS \"no'such \"\"one\"\"\" CASCADE` failed: "
+            ),
+            "{told}"
+        );
+        assert!(told.contains("is not available"), "{told}");
+        assert_eq!(
+            booted.sql("SELECT 1 FROM pg_roles WHERE rolname = 'web'")?,
+            ""
+        );
+        let wanted = json!({ "role": { "web": { "member_of": ["nobody"] } } });
+        let failed = booted.converge(&wanted).unwrap_err();
+        let told = failed.source().map(ToString::to_string).unwrap_or_default();
+        assert!(told.contains("role \"nobody\" does not exist"), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn neither_a_password_nor_its_verifier_is_in_the_log() -> Outcome {
+    for toolchain in engines() {
+        let wanted = json!({
+            "role": { "web": { "password": "xyzzy-4711", "settings": { "work_mem": "wrong" } } },
+            "settings": { "log_statement": "all", "log_min_duration_statement": 0 },
+        });
+        let booted = Booted::new(&toolchain, &wanted)?;
+        booted.converge(&wanted).unwrap_err();
+        let log = booted.engine.log();
+        assert!(
+            log.contains("invalid value for parameter \"work_mem\""),
+            "{log}"
+        );
+        assert!(
+            !log.contains("xyzzy-4711") && !log.contains("SCRAM-SHA-256"),
+            "{log}"
+        );
+    }
+    Ok(())
+}
+
+/// Text of whatever any of those who carry it treats in its own way, names without what no name
+/// can have.
+fn hostile(longest: usize, more: &'static [&'static str]) -> impl Strategy<Value = String> {
+    const PARTS: &[&str] = &[
+        "'",
+        "\"",
+        "''",
+        "\"\"",
+        "\\",
+        "\\'",
+        "%",
+        "%s",
+        "%20",
+        "$",
+        "$$",
+        "$HOME",
+        "${x}",
+        "$(x)",
+        "`",
+        " ",
+        ";",
+        "--",
+        "/*",
+        "/",
+        "+",
+        "@",
+        "#",
+        ":",
+        "?",
+        "&",
+        "=",
+        ",",
+        "|",
+        "<",
+        ">",
+        "*",
+        "~",
+        "!",
+        "(",
+        "[",
+        "{",
+        "^",
+        ".",
+        "all",
+        "a",
+        "Z",
+        "0",
+        "ü",
+        "e\u{301}",
+        "ß",
+        "日",
+        "🦀",
+        "\u{a0}",
+        "\u{ad}",
+        "ª",
+        "'; DROP ROLE postgres; --",
+    ];
+    let part = prop_oneof![
+        4 => select(PARTS).prop_map(str::to_owned),
+        1 => select([PARTS, more].concat()).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+    ];
+    let whole = vec(part, 1..12).prop_map(|parts| parts.concat());
+    whole.prop_filter("of a length that it can have", move |text| {
+        text.len() <= longest && !text.contains('\0')
+    })
+}
+
+fn name() -> impl Strategy<Value = String> {
+    hostile(63, &[]).prop_filter("a name", |name| {
+        let reserved = ["public", "none", "postgres"].contains(&name.as_str());
+        !name.chars().any(char::is_control) && !name.starts_with("pg_") && !reserved
+    })
+}
+
+#[test]
+fn whoever_is_declared_can_log_in_whatever_name_and_password_are() -> Outcome {
+    const MORE: &[&str] = &["\n", "\r\n", "\t", "\u{1}", "\u{7f}"];
+    let people = btree_map(name(), hostile(4096, MORE), 12);
+    for toolchain in engines() {
+        // As many boots, and twelve people each.
+        let mut runner = TestRunner::new(Config {
+            cases: 3,
+            max_shrink_iters: 60,
+            failure_persistence: None,
+            ..Config::default()
+        });
+        runner.run(&people, |mut people| {
+            people.insert("/a.b*c".to_owned(), "x'\"\\ü\n".repeat(500));
+            let outcome = all_log_in(&toolchain, &people);
+            outcome.map_err(|error| TestCaseError::fail(error.to_string()))
+        })?;
+    }
+    Ok(())
+}
+
+fn all_log_in(toolchain: &Toolchain, people: &BTreeMap<String, String>) -> Outcome {
+    let owner = people.keys().next().ok_or("nobody")?;
+    let role = |(name, password): (&String, &String)| {
+        (
+            name.clone(),
+            json!({ "password": password, "member_of": [owner], "settings": { "my.text": name } }),
+        )
+    };
+    let mut roles: Map<_, _> = people.iter().map(role).collect();
+    if let Some(owner) = roles.get_mut(owner) {
+        *owner = json!({ "password": people.values().next() });
+    }
+    let schemas: Map<_, _> = people
+        .keys()
+        .map(|name| (name.clone(), json!({})))
+        .collect();
+    let wanted = json!({ "owner": owner, "role": roles, "schema": schemas });
+    let booted = Booted::new(toolchain, &wanted)?;
+    let said = booted.converge(&wanted)?.join("\n");
+    let again = booted.converge(&wanted)?;
+    demand(again.is_empty(), || format!("a second time: {again:?}"))?;
+    for (name, password) in people {
+        let came = booted.login(name, password)?;
+        demand(came == *name, || format!("{name:?} is {came:?}"))?;
+        let wrong = booted.login(name, &format!("{password}x"));
+        let told = wrong
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        demand(told.contains("password authentication failed"), || {
+            format!("{name:?} with another password: {told}")
+        })?;
+        demand(
+            password.len() < 8 || !said.contains(password.as_str()),
+            || format!("the password of {name:?} was told"),
+        )?;
+    }
+    // The same URL as a client's, with the engine's own socket for the endpoint.
+    let mut session = booted.world.session()?;
+    let checked = booted.world.checked(&mut session, "app", &block(&wanted))?;
+    let mut call = booted.world.plan_call("app", checked)?;
+    call.endpoints = vec![booted.plan().body.upstream.clone()];
+    let url = session.plan(call)?.connection.url;
+    let came = answer(&mut booted.psql(&["-w", "-c", "SELECT current_user", &url]))?;
+    demand(came == *owner, || format!("{url} is {came:?}"))
+}
+
+fn demand(kept: bool, why: impl FnOnce() -> String) -> Outcome {
+    if kept { Ok(()) } else { Err(why().into()) }
+}
