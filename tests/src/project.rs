@@ -162,6 +162,19 @@ impl Project {
         }
     }
 
+    /// Replaces its `doze.toml` and brings up what it says now.
+    #[track_caller]
+    pub fn edit(&mut self, toml: &str) {
+        if self.mode == Mode::Foreground {
+            self.down();
+        }
+        self.declare(toml);
+        match self.mode {
+            Mode::Systemd => drop(self.run(&["up"])),
+            Mode::Foreground => self.up(),
+        }
+    }
+
     /// Sends a signal to the listener in the foreground.
     pub fn signal_listener(&self, signal: Signal) {
         let listener = self.listener.as_ref().expect("it is up in the foreground");

@@ -49,7 +49,7 @@ fn psql_shows_why_a_postgres_cannot_boot(mode: Mode) {
     project.up();
     // Before there is a data directory, and with one.
     for _ in 0..2 {
-        bring_up(&mut project, mode, &broken);
+        project.edit(&broken);
         for way in ["disable", "prefer", "unix"] {
             let said = refused(&mut psql(&project, way));
             let reason = "invalid value for parameter \"work_mem\": \"nonsense\"";
@@ -62,7 +62,7 @@ fn psql_shows_why_a_postgres_cannot_boot(mode: Mode) {
         assert!(said.contains("server does not support SSL"), "{said}");
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
 
-        bring_up(&mut project, mode, &sound);
+        project.edit(&sound);
         for way in ["disable", "prefer", "unix"] {
             assert_eq!(succeed(&mut psql(&project, way)), "1\n", "{way}");
             project.wait_asleep();
@@ -79,7 +79,7 @@ fn the_cli_shows_why_a_valkey_cannot_boot(mode: Mode) {
     project.declare(&sound);
     project.up();
     for _ in 0..2 {
-        bring_up(&mut project, mode, &broken);
+        project.edit(&broken);
         for way in ["tcp", "unix"] {
             let answer = output(&mut ping(&project, way));
             let said = String::from_utf8_lossy(&answer.stdout).into_owned()
@@ -88,7 +88,7 @@ fn the_cli_shows_why_a_valkey_cannot_boot(mode: Mode) {
             assert!(said.contains("doze logs cache shows more"), "{way}: {said}");
         }
 
-        bring_up(&mut project, mode, &sound);
+        project.edit(&sound);
         for way in ["tcp", "unix"] {
             assert_eq!(succeed(&mut ping(&project, way)), "PONG\n", "{way}");
             project.wait_asleep();
@@ -293,18 +293,6 @@ fn everywhere(project: &Project) -> String {
         toml = toml.replace(&format!("port = {port}"), &both);
     }
     toml
-}
-
-/// Declares something else and applies it.
-fn bring_up(project: &mut Project, mode: Mode, toml: &str) {
-    if mode == Mode::Foreground {
-        project.down();
-    }
-    project.declare(toml);
-    match mode {
-        Mode::Systemd => drop(project.run(&["up"])),
-        Mode::Foreground => project.up(),
-    }
 }
 
 /// A folder with the servers of both engines that can be taken away.

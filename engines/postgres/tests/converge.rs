@@ -18,7 +18,7 @@ use proptest::{
     collection::{btree_map, vec},
     prelude::{Strategy, any, prop_oneof},
     sample::select,
-    test_runner::{Config, TestCaseError, TestRunner},
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
 use serde_json::{Map, Value, json};
 
@@ -407,12 +407,14 @@ fn whoever_is_declared_can_log_in_whatever_name_and_password_are() -> Outcome {
     let people = btree_map(name(), hostile(4096, MORE), 12);
     for toolchain in engines() {
         // As many boots, and twelve people each.
-        let mut runner = TestRunner::new(Config {
+        let config = Config {
             cases: 3,
             max_shrink_iters: 60,
             failure_persistence: None,
             ..Config::default()
-        });
+        };
+        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let mut runner = TestRunner::new_with_rng(config, rng);
         runner.run(&people, |mut people| {
             people.insert("/a.b*c".to_owned(), "x'\"\\ü\n".repeat(500));
             let outcome = all_log_in(&toolchain, &people);
