@@ -456,10 +456,12 @@ fn all_log_in(toolchain: &Toolchain, people: &BTreeMap<String, String>) -> Outco
         demand(told.contains("password authentication failed"), || {
             format!("{name:?} with another password: {told}")
         })?;
-        demand(
-            password.len() < 8 || !said.contains(password.as_str()),
-            || format!("the password of {name:?} was told"),
-        )?;
+        // A name, which is told, may have the same in it.
+        let is_secret =
+            password.len() >= 8 && !people.keys().any(|name| name.contains(password.as_str()));
+        demand(!is_secret || !said.contains(password.as_str()), || {
+            format!("the password of {name:?} was told")
+        })?;
     }
     // The same URL as a client's, with the engine's own socket for the endpoint.
     let mut session = booted.world.session()?;
