@@ -57,6 +57,8 @@ pub struct Project {
     valkey: Engine,
     /// Where doze finds the servers, if not where they are.
     programs: Option<PathBuf>,
+    /// The driver of Postgres, if not the one that is built here.
+    driver: Option<PathBuf>,
     /// The port of `app`.
     pub app: u16,
     /// The port of `cache`.
@@ -83,6 +85,7 @@ impl Project {
             postgres,
             valkey,
             programs: None,
+            driver: None,
             app,
             cache,
         };
@@ -120,7 +123,15 @@ impl Project {
             .current_dir(self.world.home().join("shop"))
             .env("DOZE_POSTGRES_BINDIR", bindir(&self.postgres))
             .env("DOZE_VALKEY_BINDIR", bindir(&self.valkey));
+        if let Some(driver) = &self.driver {
+            command.env("DOZE_POSTGRES_DRIVER", driver);
+        }
         command
+    }
+
+    /// From now on doze has this driver for Postgres.
+    pub fn use_driver(&mut self, driver: &Path) {
+        self.driver = Some(driver.to_path_buf());
     }
 
     /// From now on doze finds the servers of both engines in this folder.

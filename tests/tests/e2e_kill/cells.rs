@@ -38,6 +38,8 @@ enum Victim {
 enum Moment {
     Provisioning,
     Booting,
+    /// The engine is ready, and its structure is not made yet.
+    Converging,
     Serving,
     Idling,
     /// On the way to sleep, with a client.
@@ -48,11 +50,11 @@ enum Moment {
     GoingUp,
 }
 
-use Moment::{Booting, Draining, GoingUp, Idling, Provisioning, Serving, Stopping};
+use Moment::{Booting, Converging, Draining, GoingUp, Idling, Provisioning, Serving, Stopping};
 use Victim::{Activator, Doze, Driver, Engine, Init};
 
 /// Those that make the data directory anew come first: what is acknowledged later has to stay.
-const CELLS: [(Victim, Moment); 19] = [
+const CELLS: [(Victim, Moment); 24] = [
     (Driver, Provisioning),
     (Activator, Provisioning),
     (Doze, Provisioning),
@@ -61,6 +63,11 @@ const CELLS: [(Victim, Moment); 19] = [
     (Engine, Booting),
     (Doze, Booting),
     (Init, Booting),
+    (Driver, Converging),
+    (Activator, Converging),
+    (Engine, Converging),
+    (Doze, Converging),
+    (Init, Converging),
     (Activator, Serving),
     (Engine, Serving),
     (Init, Serving),
@@ -100,12 +107,15 @@ fn a_postgres_survives_whatever_is_killed(mode: Mode) {
     );
 }
 
-/// Its data directory is made by the driver alone, in no time that could be held.
+/// Its data directory is made by the driver alone, in no time that could be held, and there is
+/// nothing in it to converge.
 fn a_valkey_survives_whatever_is_killed(mode: Mode) {
     let Some(mut stage) = Stage::new(mode, "cache") else {
         return;
     };
-    matrix(&mut stage, |_, moment| moment != Provisioning);
+    matrix(&mut stage, |_, moment| {
+        !matches!(moment, Provisioning | Converging)
+    });
 }
 
 /// The signal of a stop and the end of the engine can arrive together: systemd sends its signal
@@ -325,6 +335,17 @@ fn reach(stage: &mut Stage, victim: Victim, moment: Moment) -> Held {
                     process.command.starts_with("/bin/sh") && process.command.contains(at)
                 })
             });
+        }
+        Converging => {
+            stage.unconverge();
+            stage.close(Gate::Converge);
+            held.gate = Some(Gate::Converge);
+            if victim == Doze {
+                held.command = Some(stage.background(&["wake", stage.instance]));
+            } else {
+                held.client = Some(stage.client());
+            }
+            stage.found("the gate to be reached", || stage.driver());
         }
         Serving => held.session = Some(stage.client().served()),
         Idling => {

@@ -12,6 +12,8 @@ use std::process::Command;
 use doze_tests::World;
 use doze_tests::engines::Engine;
 
+const DRIVER: &str = "doze-driver-postgres";
+
 /// Where a program can be made to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
@@ -19,6 +21,8 @@ pub(crate) enum Gate {
     Version,
     /// Before the data directory is made.
     Provision,
+    /// Before the structure in a Postgres is made.
+    Converge,
     /// Before the server starts to serve.
     Boot,
 }
@@ -28,6 +32,7 @@ impl Gate {
         match self {
             Self::Version => "version",
             Self::Provision => "provision",
+            Self::Converge => "converge",
             Self::Boot => "boot",
         }
     }
@@ -72,7 +77,23 @@ impl Gates {
             let path = world.write(folder.join(name), &script);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our file");
         }
+        // The driver of Postgres waits with the order to converge, and passes on all else.
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" ] && exec '{real}' \"$@\"\nIFS= read -r line\n\
+             case $line in *'\"call\":{{\"converge\"'*) gate='{folder}/converge'\n\
+             [ -p \"$gate\" ] && read go <\"$gate\";; esac\n\
+             {{ printf '%s\\n' \"$line\"; cat; }} | '{real}'\n",
+            folder = folder.display(),
+            real = world.programs().join(DRIVER).display(),
+        );
+        let path = world.write(folder.join(DRIVER), &script);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our file");
         Self { folder }
+    }
+
+    /// The driver of Postgres, for `DOZE_POSTGRES_DRIVER`.
+    pub(crate) fn driver(&self) -> PathBuf {
+        self.folder.join(DRIVER)
     }
 
     /// The folder, for `DOZE_…_BINDIR`.

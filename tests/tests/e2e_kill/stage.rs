@@ -40,6 +40,7 @@ impl Stage {
         let mut project = Project::new(mode, "1h")?;
         let gates = Gates::new(&project.world, &postgres, &valkey);
         project.use_programs(gates.folder());
+        project.use_driver(&gates.driver());
         project.declare(&toml(&project, 50));
         project.up();
         Some(Self {
@@ -81,7 +82,7 @@ impl Stage {
         all
     }
 
-    /// The driver at work, in provisioning.
+    /// The driver at work.
     pub(crate) fn driver(&self) -> Option<Process> {
         self.find(|process| process.command.contains("doze-driver-"))
     }
@@ -194,6 +195,13 @@ impl Stage {
             std::fs::remove_dir_all(&data).expect("our directory");
         }
         self.acknowledged = 0;
+    }
+
+    /// Forgets that the structure was made, so that the next boot makes it.
+    pub(crate) fn unconverge(&self) {
+        self.sleep();
+        let stamp = self.plan().paths.data.join("doze-converged");
+        std::fs::remove_file(stamp).expect("it was converged");
     }
 
     /// Starts a command of doze in the background.
