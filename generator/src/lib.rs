@@ -16,6 +16,7 @@ mod failure;
 mod file_lock;
 pub mod foreground;
 mod fsx;
+mod limits;
 mod output;
 pub mod ports;
 pub mod supply;

@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{ProjectName, exit::Exit};
 use doze_units::{
-    Prefix,
+    Controller, Prefix,
     manager::{JobResult, Manager, ManagerError, UnitState},
 };
 use tokio::runtime::Runtime;
@@ -81,6 +81,19 @@ impl Systemd {
             .into_iter()
             .map(|state| (state.name.clone(), state))
             .collect())
+    }
+
+    /// The controllers with which the manager can hold a service to its limits.
+    pub(crate) fn controllers(&self) -> Result<Vec<Controller>, SystemdError> {
+        Ok(self.runtime.block_on(self.manager.controllers())?)
+    }
+
+    /// Those that hold a service that runs to a limit; nothing if it does not run.
+    pub(crate) fn limited(
+        &self,
+        service: &UnitState,
+    ) -> Result<Option<Vec<Controller>>, SystemdError> {
+        Ok(self.runtime.block_on(self.manager.limited(service))?)
     }
 
     pub(crate) fn reload(&self) -> Result<(), SystemdError> {

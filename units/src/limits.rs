@@ -47,6 +47,19 @@ impl Limits {
         missing
     }
 
+    /// What the text of a service says of limits, in the form that doze writes.
+    pub fn of_service(text: &str) -> Self {
+        let value = |key: &str| {
+            let mut values = text.lines().filter_map(|line| line.strip_prefix(key));
+            values.find_map(|value| value.trim_end_matches('%').parse::<u64>().ok())
+        };
+        Self {
+            memory: value("MemoryMax="),
+            cpu: value("CPUQuota=").and_then(|percent| percent.try_into().ok()),
+            tasks: value("TasksMax="),
+        }
+    }
+
     /// The settings, to stand in `[Service]`.
     pub(crate) fn settings(&self) -> String {
         // Without the second line, what is over the limit would be swapped out instead.
@@ -96,6 +109,27 @@ impl fmt::Display for Controller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_read_as_they_were_written() {
+        let all = Limits {
+            memory: Some(u64::MAX),
+            cpu: Some(150),
+            tasks: Some(64),
+        };
+        for limits in [
+            all,
+            Limits::default(),
+            Limits { cpu: None, ..all },
+            Limits {
+                memory: None,
+                ..all
+            },
+        ] {
+            let text = format!("[Service]\n{}Slice=x\n", limits.settings());
+            assert_eq!(Limits::of_service(&text), limits, "{text}");
+        }
+    }
 
     #[test]
     fn a_limit_without_its_controller_is_not_held() {

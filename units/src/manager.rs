@@ -4,11 +4,12 @@
 //! know whose units they are or what stands in them.
 
 mod bus;
+mod cgroup;
 mod job;
 mod proxy;
 mod state;
 
-use std::{env, ffi::OsString};
+use std::{env, ffi::OsString, path::Path};
 
 use zbus::{Connection, proxy::CacheProperties};
 
@@ -21,6 +22,7 @@ use self::{
     job::Verb,
     proxy::{ServiceProxy, SocketProxy, SystemdProxy, UnitProxy},
 };
+use crate::Controller;
 
 /// A connection to the user manager.
 ///
@@ -173,6 +175,30 @@ impl Manager {
         };
         ask.await
             .map_err(ManagerError::call("ask for the state of a service"))
+    }
+
+    /// The controllers with which the manager can hold its services to a limit.
+    pub async fn controllers(&self) -> Result<Vec<Controller>, ManagerError> {
+        let call = self.systemd.control_group().await;
+        let group = call.map_err(ManagerError::call("ask systemd for its cgroup"))?;
+        Ok(cgroup::available(Path::new(cgroup::ROOT), &group))
+    }
+
+    /// The controllers that hold the processes of a service to a limit; nothing if it has none.
+    pub async fn limited(&self, unit: &UnitState) -> Result<Option<Vec<Controller>>, ManagerError> {
+        let ask = async {
+            let builder = ServiceProxy::builder(&self.bus).path(&unit.path);
+            let proxy = builder
+                .cache_properties(CacheProperties::No)
+                .build()
+                .await?;
+            proxy.control_group().await
+        };
+        let group = ask
+            .await
+            .map_err(ManagerError::call("ask for the cgroup of a service"))?;
+        let group = Some(group).filter(|group| !group.is_empty());
+        Ok(group.map(|group| cgroup::in_force(Path::new(cgroup::ROOT), &group)))
     }
 
     /// More about a socket unit.

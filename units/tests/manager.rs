@@ -14,8 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use doze_tests::{User, World, wait_until};
-use doze_units::manager::{ConnectError, JobResult, Manager, ManagerError, UnitState};
+use doze_tests::{User, World, skip::skip, wait_until};
+use doze_units::{
+    Controller,
+    manager::{ConnectError, JobResult, Manager, ManagerError, UnitState},
+};
 
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -147,6 +150,60 @@ fn a_failed_start_is_a_result_and_not_an_error() {
 
         drop(other);
         done(manager.start(&["busy.socket"]).await);
+    });
+}
+
+#[test]
+fn a_limit_holds_exactly_where_the_manager_has_its_controller() {
+    let Some(world) = World::with_manager_of(User::Current) else {
+        return;
+    };
+    // Tries to start more processes than it may: the kernel, not systemd, has the last word.
+    let over = world.dir().join("over");
+    let crowd = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep infinity & done";
+    world.write(
+        world.units().join("limited.service"),
+        &format!(
+            "[Service]\nExecStart=/bin/sh -c '(sh -c \"{crowd}\"); echo >{}; exec sleep infinity'\n\
+             MemoryMax=100M\nMemorySwapMax=0\nCPUQuota=50%\nTasksMax=8\n",
+            over.display()
+        ),
+    );
+    wait(async {
+        let manager = connect(&world).await;
+        manager.reload().await.unwrap();
+        let there = manager.controllers().await.unwrap();
+        done(manager.start(&["limited.service"]).await);
+        let unit = until_active(&manager, "limited.service").await;
+        let limited = manager.limited(&unit).await.unwrap();
+        assert_eq!(limited.as_deref(), Some(there.as_slice()));
+
+        let missing = Controller::ALL
+            .into_iter()
+            .filter(|controller| !there.contains(controller));
+        for controller in missing {
+            skip(&format!(
+                "that a limit of {controller} holds: the private manager has no such controller"
+            ));
+        }
+        wait_until("the crowd", BOUND, || {
+            over.try_exists()
+                .is_ok_and(|over| over)
+                .then_some(())
+                .ok_or_else(|| format!("{:?}", world.processes()))
+        });
+        // The shell that started the crowd has left it.
+        let most = if there.contains(&Controller::Pids) {
+            8 - 1
+        } else {
+            1 + 12
+        };
+        assert_eq!(world.processes().len(), most, "{:?}", world.processes());
+        done(manager.stop(&["limited.service"]).await);
+        let unit = state(&manager, "limited.service").await;
+        if let Some(unit) = unit {
+            assert_eq!(manager.limited(&unit).await.unwrap(), None);
+        }
     });
 }
 

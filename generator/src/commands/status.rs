@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fs, io};
 
 use doze_contract::{Endpoint, InstanceName, Plan, ProjectName};
-use doze_units::{Prefix, manager::UnitState};
+use doze_units::{Limits, Prefix, manager::UnitState};
 use serde::Serialize;
 
 use super::Context;
@@ -15,7 +15,7 @@ use crate::{
     compile::plan_name,
     config::{File, block::Block, duration},
     failure::Failure,
-    foreground, fsx,
+    foreground, fsx, limits,
     output::{Paint, print, table},
     systemd::Systemd,
 };
@@ -50,6 +50,8 @@ struct Row {
     engine_pid: Option<u32>,
     boot_ms: Option<u64>,
     sleeps_in_ms: Option<u64>,
+    /// What its service is limited to, by the names of doze.toml.
+    limits: BTreeMap<&'static str, limits::Row>,
     error: Option<String>,
 }
 
@@ -68,6 +70,7 @@ fn report(context: &Context, file: &File) -> Result<Report, Failure> {
     let listens = foreground::is_running(&context.control(&project));
     let systemd = if listens { None } else { Systemd::connect()? };
     let states = systemd
+        .as_ref()
         .map(|systemd| systemd.states(&project))
         .transpose()?
         .unwrap_or_default();
@@ -86,7 +89,12 @@ fn report(context: &Context, file: &File) -> Result<Report, Failure> {
     for block in &file.blocks {
         let plan = plan(context, &project, &block.name)?;
         let held = held_by == HeldBy::Foreground || is_held(block);
-        instances.push(row(context, &project, block, plan, held, &states)?);
+        let mut row = row(context, &project, block, plan, held, &states)?;
+        let service = prefix.service(&block.name);
+        if let Some(systemd) = &systemd {
+            row.limits = limits_of(context, &service, systemd, states.get(&service))?;
+        }
+        instances.push(row);
     }
     let orphaned = orphaned(context, file)?;
     Ok(Report {
@@ -140,8 +148,34 @@ fn row(
         engine_pid: status.as_ref().and_then(|status| status.engine_pid),
         boot_ms: status.as_ref().and_then(|status| status.boot_ms),
         sleeps_in_ms: status.as_ref().and_then(|status| status.sleeps_in_ms),
+        limits: BTreeMap::new(),
         error: status.and_then(|status| status.error),
     })
+}
+
+/// The limits in the installed service, as the kernel has them for one that runs, and as the manager
+/// could set them for one that does not.
+fn limits_of(
+    context: &Context,
+    service: &str,
+    systemd: &Systemd,
+    state: Option<&UnitState>,
+) -> Result<BTreeMap<&'static str, limits::Row>, Failure> {
+    let path = context.dirs.units.join(service);
+    let text = fsx::read(&path).map_err(Failure::io(format!("read {path}")))?;
+    let limits = Limits::of_service(&text.unwrap_or_default());
+    if limits == Limits::default() {
+        return Ok(BTreeMap::new());
+    }
+    let running = match state {
+        Some(state) => systemd.limited(state)?,
+        None => None,
+    };
+    let there = match running {
+        Some(there) => there,
+        None => systemd.controllers()?,
+    };
+    Ok(limits::rows(&limits, &there))
 }
 
 /// Data that stays when an instance is taken out of the file.

@@ -17,7 +17,7 @@ use crate::{
     failure::Failure,
     file_lock::{self, FileLock},
     foreground::{self, Foreground},
-    fsx,
+    fsx, limits,
     output::{complain, print_lines},
     ports,
     supply::Reach,
@@ -96,6 +96,9 @@ fn in_foreground(
         }
     }
     drop(lock);
+    let named = compiled.plans.iter().map(|plan| &plan.instance);
+    let named = named.filter(|name| names.is_empty() || names.contains(name));
+    limits::tell(&compiled.project, &compiled.tree, &named.collect(), None)?;
     let wanted = |plan: &Plan| names.is_empty() || names.contains(&plan.instance);
     let plans: Vec<_> = compiled.plans.into_iter().filter(wanted).collect();
     let mut lines = Vec::new();
@@ -207,6 +210,11 @@ fn under_systemd(
     lines.extend(stopped.map(|c| format!("{}: stopped for its new settings", c.plan.instance)));
     lines.extend(started().map(|plan| line(plan, "systemd listens")));
     print_lines(&lines).map_err(Failure::io("print"))?;
+    let touched = changes
+        .iter()
+        .filter(|change| change.start || change.outdated.is_some());
+    let touched = touched.map(|change| &change.plan.instance).collect();
+    limits::tell(&compiled.project, &compiled.tree, &touched, Some(systemd))?;
     for reason in &failed {
         complain(format_args!("error: {reason}\n"));
     }
