@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 
 use doze_contract::{
     Endpoint, InstanceName, Plan,
-    plan::Dependency,
+    plan::{Condition, Dependency},
     status::{WAKE_FAILED, WAKE_READY},
 };
 use tokio::{
@@ -51,8 +51,8 @@ pub(crate) enum DependError {
     },
 }
 
-/// Wakes all that `plan` depends on and returns when it is ready. From then on it is held, and
-/// woken again whenever it went away, as long as there is `held`.
+/// Wakes all that `plan` depends on and returns when what has to be healthy is ready. From then on
+/// all is held, and woken again whenever it went away, as long as there is `held`.
 pub(crate) async fn hold(
     plan: &Plan,
     held: &mut JoinSet<()>,
@@ -64,22 +64,35 @@ pub(crate) async fn hold(
         called.push((dependency, call(dependency).await));
     }
     for (dependency, called) in called {
-        let within = dependency.ready_within;
-        let ready = timeout(within, ready(plan, dependency, called)).await;
-        let stream = ready.unwrap_or_else(|_| {
-            Err(DependError::Late {
-                dependency: dependency.instance.clone(),
-                instance: plan.instance.clone(),
-                within,
-            })
-        })?;
-        held.spawn(keep(dependency.clone(), stream, log.clone()));
+        let called = match dependency.condition {
+            Condition::Healthy => Ok(healthy(plan, dependency, called).await?),
+            // Whether it is up, and how its boot ends, is its own affair.
+            Condition::Started => called,
+        };
+        held.spawn(keep(dependency.clone(), called, log.clone()));
     }
     Ok(())
 }
 
 async fn call(dependency: &Dependency) -> io::Result<Stream> {
     Stream::connect(&Endpoint::Unix(dependency.wake_socket.clone())).await
+}
+
+/// Waits until a dependency is ready, but not for ever.
+async fn healthy(
+    plan: &Plan,
+    dependency: &Dependency,
+    called: io::Result<Stream>,
+) -> Result<Stream, DependError> {
+    let within = dependency.ready_within;
+    let ready = timeout(within, ready(plan, dependency, called)).await;
+    ready.unwrap_or_else(|_| {
+        Err(DependError::Late {
+            dependency: dependency.instance.clone(),
+            instance: plan.instance.clone(),
+            within,
+        })
+    })
 }
 
 /// Waits for the answer to a call. Where there is none, because the activator was killed, another
@@ -127,14 +140,16 @@ async fn answer(stream: &mut Stream) -> Option<Result<(), String>> {
     }
 }
 
-/// Holds a dependency for ever.
-async fn keep(dependency: Dependency, mut stream: Stream, log: Log) {
+/// Holds a dependency for ever. Its answer may be still to come.
+async fn keep(dependency: Dependency, mut called: io::Result<Stream>, log: Log) {
     let mut pause = SHORTEST_PAUSE;
     loop {
         let held = Instant::now();
-        // Nothing more is said; the read ends with the connection.
-        let mut ignored = [0; 64];
-        while let Ok(1..) = stream.read(&mut ignored).await {}
+        if let Ok(stream) = &mut called {
+            // What is said does not matter; the read ends with the connection.
+            let mut ignored = [0; 64];
+            while let Ok(1..) = stream.read(&mut ignored).await {}
+        }
         if held.elapsed() > LONGEST_PAUSE {
             pause = SHORTEST_PAUSE;
         }
@@ -142,14 +157,14 @@ async fn keep(dependency: Dependency, mut stream: Stream, log: Log) {
             "{}, which this instance depends on, went away; waking it again",
             dependency.instance
         ));
-        stream = loop {
+        called = loop {
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
             // It will boot or be up again one day, or this process will have ended.
             if let Ok(mut stream) = call(&dependency).await
                 && let Some(Ok(())) = answer(&mut stream).await
             {
-                break stream;
+                break Ok(stream);
             }
         };
     }

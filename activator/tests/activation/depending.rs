@@ -11,14 +11,18 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{World, ask};
 
-/// An `app` that depends on `cache`.
+/// An `app` that depends on `cache`, which has to be healthy.
 fn app(cache: &World) -> World {
+    app_with(cache, Condition::Healthy)
+}
+
+fn app_with(cache: &World, condition: Condition) -> World {
     let mut app = World::redis();
     app.plan.instance = InstanceName::new("app").unwrap();
     app.plan.holds = vec![Dependency {
         instance: cache.plan.instance.clone(),
         wake_socket: cache.plan.paths.wake_socket.clone(),
-        condition: Condition::Healthy,
+        condition,
         ready_within: Duration::from_secs(20),
     }];
     app
@@ -137,4 +141,68 @@ fn a_dependency_that_never_answers_is_not_waited_for_without_end() {
     app.plan.holds[0].ready_within = Duration::from_millis(200);
     let expected = "failed: cache, which app depends on, was not ready within 200ms\n";
     assert_eq!(answer(&app), expected);
+}
+
+#[test]
+fn a_dependency_that_is_only_started_is_not_waited_for() {
+    let cache = World::fake("exec sleep 1000");
+    let app = app_with(&cache, Condition::Started);
+    let client = app.call();
+    let app_activator = app.activate();
+    // Nobody has activated the dependency yet, and the engine boots all the same.
+    ask(&client, "", "+PONG\r\n");
+
+    let cache_activator = cache.activate();
+    cache.until_status(|status| status.phase == Phase::Booting && status.holds == 1);
+    drop(client);
+    assert_eq!(app_activator.exit(), Some(0));
+    cache.until_status(|status| status.holds == 0);
+    cache_activator.kill(Signal::TERM);
+    assert_eq!(cache_activator.exit(), Some(0));
+}
+
+#[test]
+fn a_dependency_that_is_only_started_is_held_again_when_it_goes_away() {
+    let cache = World::redis();
+    let app = app_with(&cache, Condition::Started);
+    let client = app.call();
+    let app_activator = app.activate();
+    let first = cache.activate();
+    ask(&client, "", "+PONG\r\n");
+    let status = cache.until_status(|status| status.phase == Phase::Serving && status.holds == 1);
+    kill(status.engine_pid.unwrap());
+    assert_eq!(first.exit(), Some(1));
+
+    let second = cache.activate();
+    cache.until_status(|status| status.phase == Phase::Serving && status.holds == 1);
+    ask(&client, "PING\r\n", "+PONG\r\n");
+    drop(client);
+    assert_eq!(app_activator.exit(), Some(0));
+    assert_eq!(second.exit(), Some(0));
+}
+
+#[test]
+fn a_dependency_that_is_only_started_may_fail_or_be_down() {
+    let mut cache = World::redis();
+    let program = cache.plan.body.members[0].argv[0].clone();
+    let link = cache.folder.path().join("redis-server");
+    cache.plan.body.members[0].argv[0] = link.to_str().unwrap().into();
+    let mut app = app_with(&cache, Condition::Started);
+    let mut absent = app.plan.holds[0].clone();
+    absent.instance = InstanceName::new("absent").unwrap();
+    absent.wake_socket = "/nowhere/wake.sock".into();
+    app.plan.holds.push(absent);
+
+    let client = app.call();
+    let app_activator = app.activate();
+    let cache_activator = cache.activate();
+    ask(&client, "", "+PONG\r\n");
+    cache.until_status(|status| status.phase == Phase::Failed);
+
+    // It is asked again as soon as it can be had.
+    std::os::unix::fs::symlink(program, &link).unwrap();
+    cache.until_status(|status| status.phase == Phase::Serving && status.holds == 1);
+    drop(client);
+    assert_eq!(app_activator.exit(), Some(0));
+    assert_eq!(cache_activator.exit(), Some(0));
 }
