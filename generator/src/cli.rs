@@ -79,9 +79,16 @@ pub enum Command {
         /// Hold the sockets in this process until Ctrl-C, without an init system
         #[arg(long)]
         foreground: bool,
+        /// From now on let doze-generator write the units, at every login and daemon-reload
+        #[arg(long, conflicts_with_all = ["names", "foreground"])]
+        register: bool,
     },
     /// Take the sockets down and stop what is awake
-    Down,
+    Down {
+        /// Take back what `doze up --register` did
+        #[arg(long)]
+        unregister: bool,
+    },
     /// Show every instance, and wake none
     Status {
         /// As JSON

@@ -6,12 +6,14 @@ mod down;
 mod driver;
 mod env;
 mod generate;
+mod generator;
 mod hold;
 mod info;
 mod init;
 mod lock;
 mod logs;
 mod output;
+mod register;
 mod registry;
 mod run;
 mod search;
@@ -38,6 +40,7 @@ use crate::{
     drivers::Drivers,
     failure::Failure,
     output::{complain, print},
+    registered,
     supply::{Reach, Supply},
     toolchain::Origin,
     tree::{Area, Installed, Roots, Tree},
@@ -45,6 +48,9 @@ use crate::{
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    if generator::is_called() {
+        return generator::run();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -88,8 +94,13 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Generate { out, check } => {
             generate::run(&context, out.as_deref(), check).map(done)
         }
-        Command::Up { names, foreground } => up::run(&context, &names, foreground).map(done),
-        Command::Down => down::run(&context).map(done),
+        Command::Up {
+            names,
+            foreground,
+            register: false,
+        } => up::run(&context, &names, foreground).map(done),
+        Command::Up { .. } => register::up(&context).map(done),
+        Command::Down { unregister } => register::down(&context, unregister).map(done),
         Command::Status { json } => status::run(&context, json).map(done),
         Command::Env { format } => env::print_all(&context, format).map(done),
         Command::Run { command } => run::run(&context, &command),
@@ -252,10 +263,16 @@ impl Context {
             .parent()
             .map(ToOwned::to_owned)
             .unwrap_or_default();
+        let generated = registered::find(&self.dirs, &project.source).is_some();
         Roots {
-            units: self.dirs.units.clone(),
+            units: if generated {
+                registered::units(&self.dirs)
+            } else {
+                self.dirs.units.clone()
+            },
             plans: self.dirs.plans(&project.name),
             project: folder.join(".doze"),
+            generated,
         }
     }
 

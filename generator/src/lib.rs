@@ -19,6 +19,7 @@ mod fsx;
 mod limits;
 mod output;
 pub mod ports;
+mod registered;
 pub mod supply;
 mod systemd;
 pub mod toolchain;

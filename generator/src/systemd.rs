@@ -83,6 +83,20 @@ impl Systemd {
             .collect())
     }
 
+    /// The files that units were read from; nothing of one that has none.
+    pub(crate) fn fragments(
+        &self,
+        units: &[String],
+    ) -> Result<Vec<(String, String)>, SystemdError> {
+        let states = self.runtime.block_on(self.manager.units(units))?;
+        let mut fragments = Vec::new();
+        for unit in states {
+            let path = self.runtime.block_on(self.manager.fragment(&unit))?;
+            fragments.push((unit.name, path));
+        }
+        Ok(fragments)
+    }
+
     /// The controllers with which the manager can hold a service to its limits.
     pub(crate) fn controllers(&self) -> Result<Vec<Controller>, SystemdError> {
         Ok(self.runtime.block_on(self.manager.controllers())?)

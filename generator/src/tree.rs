@@ -28,6 +28,8 @@ pub struct Roots {
     pub plans: Utf8PathBuf,
     /// Of [`Area::Project`].
     pub project: Utf8PathBuf,
+    /// Units and plans are written by doze-generator and by nobody else.
+    pub generated: bool,
 }
 
 impl Roots {
@@ -37,6 +39,7 @@ impl Roots {
             units: folder.join("systemd/user"),
             plans: folder.join("plans"),
             project: folder.join("project"),
+            generated: false,
         }
     }
 

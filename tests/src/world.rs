@@ -188,6 +188,16 @@ impl World {
         self.config_home().join("systemd/user")
     }
 
+    /// Where the manager finds generators (systemd.generator(7)) besides the machine's own.
+    pub fn generators(&self) -> PathBuf {
+        self.dir().join("generators")
+    }
+
+    /// What the manager and its generators have said so far.
+    pub fn manager_log(&self) -> String {
+        self.manager.as_ref().map(Manager::log).unwrap_or_default()
+    }
+
     /// Ends the manager by this signal, as if that had come from outside, then whatever it left
     /// behind, as the init system above it does; and starts another, as the next login does.
     pub fn restart_manager(&mut self, signal: Signal) {
@@ -381,6 +391,8 @@ impl World {
         path.push(":/usr/local/bin:/usr/bin:/bin");
         let mut bus = OsString::from("unix:path=");
         bus.push(self.runtime_dir().join("bus"));
+        let mut generators = self.generators().into_os_string();
+        generators.push(":");
         vec![
             ("HOME", self.home().into()),
             ("USER", self.account.name.clone().into()),
@@ -394,6 +406,7 @@ impl World {
             ("XDG_RUNTIME_DIR", self.runtime_dir().into()),
             // Without a manager nothing listens there, but nobody looks for another bus.
             ("DBUS_SESSION_BUS_ADDRESS", bus),
+            ("SYSTEMD_GENERATOR_PATH", generators),
             (MARKER, self.dir().into()),
         ]
     }
@@ -401,7 +414,7 @@ impl World {
     /// `degraded` is as good as `running`: what other packages install for every user's manager
     /// is no business of a test.
     fn manager_state(&self) -> Result<(), String> {
-        let log = || self.manager.as_ref().map(Manager::log).unwrap_or_default();
+        let log = || self.manager_log();
         let asked = self
             .command("systemctl")
             .args(["--user", "is-system-running"])

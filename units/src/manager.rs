@@ -163,6 +163,20 @@ impl Manager {
             .map_err(ManagerError::call("ask for the state of a unit"))
     }
 
+    /// The file that a unit was read from; empty if it has none.
+    pub async fn fragment(&self, unit: &UnitState) -> Result<String, ManagerError> {
+        let ask = async {
+            let builder = UnitProxy::builder(&self.bus).path(&unit.path);
+            let proxy = builder
+                .cache_properties(CacheProperties::No)
+                .build()
+                .await?;
+            proxy.fragment_path().await
+        };
+        ask.await
+            .map_err(ManagerError::call("ask for the file of a unit"))
+    }
+
     /// More about a service.
     pub async fn service(&self, unit: &UnitState) -> Result<ServiceState, ManagerError> {
         let ask = async {

@@ -23,6 +23,9 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
         Some(folder) => Roots::below(&context.dirs.here.join(folder)),
         None => context.roots(&compiled.project),
     };
+    if out.is_none() && !check {
+        super::register::refuse(context, &compiled)?;
+    }
     if out.is_none() {
         super::up::refuse_taken_name(context, &compiled.project)?;
     }

@@ -17,6 +17,7 @@ use crate::{
     failure::Failure,
     foreground, fsx, limits,
     output::{Paint, print, table},
+    registered,
     systemd::Systemd,
 };
 
@@ -161,8 +162,12 @@ fn limits_of(
     systemd: &Systemd,
     state: Option<&UnitState>,
 ) -> Result<BTreeMap<&'static str, limits::Row>, Failure> {
-    let path = context.dirs.units.join(service);
-    let text = fsx::read(&path).map_err(Failure::io(format!("read {path}")))?;
+    // What the user's own folder has hides what is generated.
+    let folders = [context.dirs.units.clone(), registered::units(&context.dirs)];
+    let mut texts = folders.iter().map(|folder| {
+        fsx::read(&folder.join(service)).map_err(Failure::io(format!("read {service}")))
+    });
+    let text = texts.find_map(Result::transpose).transpose()?;
     let limits = Limits::of_service(&text.unwrap_or_default());
     if limits == Limits::default() {
         return Ok(BTreeMap::new());

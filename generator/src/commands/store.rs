@@ -15,6 +15,7 @@ use crate::{
     dirs::SOURCE,
     failure::Failure,
     output::{complain, print, print_lines},
+    registered::{self, Registration},
     supply::{LOCK_NAME, SupplyError},
 };
 
@@ -46,11 +47,20 @@ pub(super) fn gc(context: &Context) -> Result<(), Failure> {
         let plans = project.join("plans");
         for plan in folders(&plans).map_err(Failure::io(format!("list {plans}")))? {
             if plan.file_name() == Some(SOURCE) {
-                keep.extend(pinned(&store, &plan)?);
+                let source =
+                    fs::read_to_string(&plan).map_err(Failure::io(format!("read {plan}")))?;
+                keep.extend(pinned(&store, Utf8Path::new(source.trim_end()))?);
             } else {
                 keep.extend(planned(context, &plan)?);
             }
         }
+    }
+    // The plans of those that are registered are there only while their user manager is.
+    let files = registered::all(&context.dirs).map_err(Failure::io("list registered projects"))?;
+    for file in files {
+        let registration =
+            Registration::read(&file).map_err(Failure::io(format!("read {file}")))?;
+        keep.extend(pinned(&store, &registration.source)?);
     }
     let removed = store.gc(&keep).map_err(SupplyError::from)?;
     let lines: Vec<_> = removed
@@ -90,9 +100,7 @@ fn planned(context: &Context, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failu
 }
 
 /// The trees that the lock beside a project's file names.
-fn pinned(store: &Store, source: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
-    let text = fs::read_to_string(source).map_err(Failure::io(format!("read {source}")))?;
-    let file = Utf8Path::new(text.trim_end());
+fn pinned(store: &Store, file: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
     let lock = file.parent().unwrap_or(file).join(LOCK_NAME);
     let Some(pins) = Pins::read(&lock).map_err(SupplyError::from)? else {
         return Ok(Vec::new());

@@ -9,7 +9,7 @@ use doze_contract::{InstanceName, Plan, ProjectName, error::chain, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
 
 use self::applied::Applied;
-use super::{Compiled, Context};
+use super::{Compiled, Context, register};
 use crate::{
     compile::plan_name,
     config::Project,
@@ -19,7 +19,7 @@ use crate::{
     foreground::{self, Foreground},
     fsx, limits,
     output::{complain, print_lines},
-    ports,
+    ports, registered,
     supply::Reach,
     systemd::{self, Systemd},
     tree::{self, Area, Installed, Roots, Step},
@@ -87,9 +87,15 @@ fn in_foreground(
 ) -> Result<(), Failure> {
     let project = compiled.project.name.clone();
     refuse_taken_name(context, &compiled.project)?;
-    let roots = context.roots(&compiled.project);
+    // Whatever the manager is to do, this listener goes by plans of its own.
+    let roots = Roots {
+        generated: false,
+        ..context.roots(&compiled.project)
+    };
     // The lock is for writing only: other commands go on working while the listener runs.
     let lock = lock(context, &project)?;
+    registered::unlink_plans(&context.dirs, &project)
+        .map_err(Failure::io("make room for plans"))?;
     for step in tree::converge(&compiled.tree, &compiled.installed(&roots)?) {
         if step.place().0 != Area::Units {
             write(&compiled, &roots, &step)?;
@@ -159,8 +165,13 @@ fn under_systemd(
         write(compiled, &roots, step)?;
     }
     let units_changed = steps.iter().any(|step| step.place().0 == Area::Units);
-    if units_changed || !states.contains_key(&prefix.target()) {
+    let reload = units_changed || roots.generated && !steps.is_empty();
+    let reload = reload || !states.contains_key(&prefix.target());
+    if reload {
         systemd.reload()?;
+    }
+    if roots.generated {
+        register::settle(context, compiled, systemd, reload)?;
     }
     // Whoever connects to a socket that goes on listening from now on meets the new plan. Who came
     // a moment ago may have woken the old one.
@@ -188,7 +199,7 @@ fn under_systemd(
         start.push(prefix.target());
     }
     failed.extend(systemd.start(&start)?.iter().map(ToString::to_string));
-    if whole && failed.is_empty() {
+    if whole && failed.is_empty() && !roots.generated {
         systemd::enable(&context.dirs.units, project).map_err(Failure::io("enable the target"))?;
     }
     if failed.is_empty() {
@@ -324,6 +335,9 @@ fn removed_units(steps: &[Step]) -> impl Iterator<Item = &str> {
 
 fn write(compiled: &Compiled, roots: &Roots, step: &Step) -> Result<(), Failure> {
     let (area, name) = step.place();
+    if roots.generated && *area != Area::Project {
+        return Ok(());
+    }
     tree::apply(&compiled.tree, roots, step)
         .map_err(Failure::io(format!("write {}", roots.of(*area).join(name))))
 }

@@ -49,6 +49,8 @@ pub(super) trait Systemd {
 pub(super) trait Unit {
     #[zbus(property)]
     fn need_daemon_reload(&self) -> zbus::Result<bool>;
+    #[zbus(property)]
+    fn fragment_path(&self) -> zbus::Result<String>;
 }
 
 #[zbus::proxy(

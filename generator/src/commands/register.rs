@@ -1,0 +1,213 @@
+//! `doze up --register` and `doze down --unregister`: handing the units of a project over to the
+//! generator, and taking them back.
+//!
+//! What is awake stays so: the generated files say what the written ones said, and are there before
+//! these are removed.
+
+use std::fs;
+
+use camino::Utf8Path;
+use doze_contract::{ProjectName, exit::Exit};
+use doze_units::Prefix;
+
+use super::{Compiled, Context, down, up};
+use crate::{
+    config,
+    failure::Failure,
+    fsx,
+    output::{complain, print_lines},
+    registered,
+    supply::Reach,
+    systemd::{self, Systemd},
+    tree::{self, Area, Roots, Step},
+};
+
+/// Where user generators are looked for, the place for one that this machine's user installs first.
+const PLACE: &str = "/etc/systemd/user-generators";
+
+/// `doze up --register`.
+pub(super) fn up(context: &Context) -> Result<(), Failure> {
+    if Systemd::connect()?.is_none() {
+        return Err(no_manager());
+    }
+    let file = context.file()?;
+    let source = &file.path;
+    if registered::find(&context.dirs, source).is_some() {
+        // What the generator is told of the environment may be out of date.
+        write(context, &file.name, source)?;
+        return up::run(context, &[], false);
+    }
+    up::run(context, &[], false)?;
+    register(context)
+}
+
+/// `doze down`, with `--unregister` or without.
+pub(super) fn down(context: &Context, unregister: bool) -> Result<(), Failure> {
+    down::run(context)?;
+    let source = config::find(context.config.as_deref(), &context.dirs.here)?;
+    if registered::find(&context.dirs, &source).is_none() {
+        return Ok(());
+    }
+    if !unregister {
+        complain(format_args!(
+            "note: it is registered and comes up again with the next login; `doze down \
+             --unregister` ends that\n"
+        ));
+        return Ok(());
+    }
+    let project = context.project_name()?;
+    let _lock = up::lock(context, &project)?;
+    take_back(context, &project, &source)?;
+    if let Some(systemd) = Systemd::connect()? {
+        systemd.reload()?;
+    }
+    Ok(())
+}
+
+/// Refuses to write what the generator writes.
+pub(super) fn refuse(context: &Context, compiled: &Compiled) -> Result<(), Failure> {
+    if !context.roots(&compiled.project).generated {
+        return Ok(());
+    }
+    Err(Failure::Plain {
+        message: format!(
+            "{} is registered, so doze-generator writes its units and plans",
+            compiled.project.name
+        ),
+        hint: Some("systemctl --user daemon-reload".into()),
+        exit: Exit::Failed,
+    })
+}
+
+/// Registers a project that is up.
+fn register(context: &Context) -> Result<(), Failure> {
+    let compiled = context.compile(Reach::Pinned)?;
+    let (project, source) = (&compiled.project.name, &compiled.project.source);
+    let systemd = Systemd::connect()?.ok_or_else(no_manager)?;
+    let _lock = up::lock(context, project)?;
+    write(context, project, source)?;
+    systemd.reload()?;
+    if let Err(failure) = settle(context, &compiled, &systemd, true) {
+        take_back(context, project, source)?;
+        systemd.reload()?;
+        return Err(failure);
+    }
+    print_lines(&[format!(
+        "{project} is registered: doze-generator makes its units at every login and daemon-reload"
+    )])
+    .map_err(Failure::io("print"))
+}
+
+/// Sees to it that a registered project runs by what the generator has made of it: that this is
+/// there, that it is found, and that nothing hides it.
+pub(super) fn settle(
+    context: &Context,
+    compiled: &Compiled,
+    systemd: &Systemd,
+    reloaded: bool,
+) -> Result<(), Failure> {
+    let project = &compiled.project.name;
+    let units = registered::units(&context.dirs);
+    let made = Roots {
+        plans: registered::plans(&units, project),
+        units,
+        ..context.roots(&compiled.project)
+    };
+    let steps = tree::converge(&compiled.tree, &compiled.installed(&made)?);
+    let mut left = steps.iter().filter(|step| step.place().0 != Area::Project);
+    if let Some(step) = left.next() {
+        return Err(not_made(project, step));
+    }
+    // A unit that is no longer declared but was running at a reload has lost its file.
+    let states = systemd.states(project)?.into_values();
+    let stray = states.filter(|unit| unit.load == "not-found" && unit.is_running());
+    systemd.stop(&stray.map(|unit| unit.name).collect::<Vec<_>>())?;
+    registered::link_plans(&context.dirs, project).map_err(Failure::io("link the plans"))?;
+    let cleared = clear(context, project)?;
+    if cleared {
+        systemd.reload()?;
+    }
+    if !cleared && !reloaded {
+        return Ok(());
+    }
+    let prefix = Prefix::of(project);
+    let sockets = compiled
+        .plans
+        .iter()
+        .map(|plan| prefix.socket(&plan.instance));
+    let units: Vec<String> = sockets.chain([prefix.target()]).collect();
+    for (unit, path) in systemd.fragments(&units)? {
+        if !path.starts_with(made.units.as_str()) {
+            return Err(Failure::Plain {
+                message: format!("systemd reads {unit} from {path} and not from doze-generator"),
+                hint: Some(format!("remove or rename {path}, then run `doze up` again")),
+                exit: Exit::Failed,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an earlier `doze up` wrote itself, which hides what is generated. Whether there was
+/// any.
+fn clear(context: &Context, project: &ProjectName) -> Result<bool, Failure> {
+    let prefix = Prefix::of(project);
+    let folder = &context.dirs.units;
+    let cannot = || Failure::io(format!("remove the units in {folder}"));
+    let Some(entries) = fsx::missing_is_none(fs::read_dir(folder)).map_err(cannot())? else {
+        return Ok(false);
+    };
+    let mut cleared = false;
+    for entry in entries {
+        let entry = entry.map_err(cannot())?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| prefix.owns(name)) {
+            fs::remove_file(entry.path()).map_err(cannot())?;
+            cleared = true;
+        }
+    }
+    systemd::disable(folder, project).map_err(cannot())?;
+    Ok(cleared)
+}
+
+fn not_made(project: &ProjectName, step: &Step) -> Failure {
+    let (message, hint) = match step {
+        Step::Add(_) => (
+            format!("doze-generator has not made the units of {project}"),
+            format!(
+                "install it, as root: mkdir -p {PLACE} && ln -s \"$(command -v doze)\" \
+                 {PLACE}/doze-generator; if it is there, the journal has the reason: \
+                 journalctl --grep doze-generator"
+            ),
+        ),
+        Step::Change(_) | Step::Remove(_) => (
+            format!("doze-generator has made other units of {project} than this doze would"),
+            format!("let {PLACE}/doze-generator be a link to this doze; the journal may tell more"),
+        ),
+    };
+    Failure::Plain {
+        message,
+        hint: Some(hint),
+        exit: Exit::Failed,
+    }
+}
+
+fn no_manager() -> Failure {
+    Failure::Plain {
+        message: "there is no systemd user manager here that could call doze-generator".into(),
+        hint: Some("`doze up` alone holds the sockets in the foreground".into()),
+        exit: Exit::NoManager,
+    }
+}
+
+fn write(context: &Context, project: &ProjectName, source: &Utf8Path) -> Result<(), Failure> {
+    registered::write(&context.dirs, project, source).map_err(Failure::io("register the project"))
+}
+
+fn take_back(context: &Context, project: &ProjectName, source: &Utf8Path) -> Result<(), Failure> {
+    let cannot = || Failure::io("take the registration back");
+    if let Some(file) = registered::find(&context.dirs, source) {
+        registered::remove(&file).map_err(cannot())?;
+    }
+    registered::unlink_plans(&context.dirs, project).map_err(cannot())
+}
