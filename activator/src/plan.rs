@@ -1,9 +1,10 @@
 //! Reads the plan, the only thing that tells an activator what to do.
 
-use std::{fs, io, ops::Deref};
+use std::{fs, io, ops::Deref, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Plan, plan::FORMAT};
+use rustix::fs::{Access, access};
 use serde::Deserialize;
 
 /// Why there is no plan. No retry helps.
@@ -65,11 +66,34 @@ struct Envelope {
 
 /// Reads the plan at `path`.
 pub(crate) fn read(path: &Utf8Path) -> Result<Source, PlanError> {
+    wait_until_made(path);
     let text = fs::read_to_string(path).map_err(|source| PlanError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
     parse(path, &text)
+}
+
+/// How often a generated plan is looked for, and the time between two looks: ten seconds in all.
+const LOOKS: u32 = 2_000;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Generated plans are found over a link. When the user manager reloads, it removes them before it
+/// has them made anew (systemd.generator(7)), and this process may just have been started.
+fn wait_until_made(path: &Utf8Path) {
+    if !path.parent().is_some_and(Utf8Path::is_symlink) {
+        return;
+    }
+    for _ in 0..LOOKS {
+        if access(path.as_std_path(), Access::EXISTS).is_ok() {
+            return;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a bounded poll for a file in a folder that is not there, which nothing can watch"
+        )]
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn parse(path: &Utf8Path, text: &str) -> Result<Source, PlanError> {
@@ -99,6 +123,25 @@ mod tests {
         parse(Utf8Path::new("app.json"), text)
             .unwrap_err()
             .to_string()
+    }
+
+    #[test]
+    fn a_generated_plan_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        std::os::unix::fs::symlink("made", folder.join("plans")).unwrap();
+        let path = folder.join("plans/app.json");
+        let waiting = std::thread::spawn(move || {
+            wait_until_made(&path);
+            path.is_file()
+        });
+        fs::create_dir(folder.join("made")).unwrap();
+        std::os::unix::fs::symlink("/proc/self/comm", folder.join("made/app.json")).unwrap();
+        assert!(waiting.join().unwrap());
+
+        let begun = std::time::Instant::now();
+        wait_until_made(&folder.join("other/app.json"));
+        assert!(begun.elapsed() < PAUSE * LOOKS, "no generator makes that");
     }
 
     #[test]

@@ -7,10 +7,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use doze_tests::project::{Mode, Project, output};
-use doze_tests::wait_until;
+use doze_tests::project::{Mode, Project, output, succeed};
+use doze_tests::size::pick;
+use doze_tests::{Tree, wait_until};
 use rustix::process::Signal;
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -210,6 +213,58 @@ fn without_the_generator_a_project_stays_as_it_was() {
     assert!(said.contains("/etc/systemd/user-generators"), "{said}");
     assert_eq!(project.cached(&["ping"]), "PONG", "it is up all the same");
     assert_eq!(project.run(&["up"]), "", "and not registered");
+}
+
+/// The manager removes the generated plans before it has them made anew.
+#[test]
+fn clients_who_wake_an_instance_while_the_manager_reloads_are_served() {
+    let Some(project) = registered("1ms") else {
+        return;
+    };
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reloading = scope.spawn(|| {
+            for _ in 0..pick(20, 100) {
+                reload(&project);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            assert_eq!(project.cached(&["ping"]), "PONG");
+        }
+        reloading.join().expect("the manager reloads");
+    });
+    assert!(project.wakes("cache") > 5, "{}", project.wakes("cache"));
+    project.wait_asleep();
+}
+
+/// It gets what systemd.generator(7) promises of the environment, no bus and no network.
+#[test]
+fn the_generator_writes_the_same_wherever_it_is_told_to_and_nowhere_else() {
+    let Some(project) = registered("1h") else {
+        return;
+    };
+    let world = &project.world;
+    let generator = world.generators().join("doze-generator");
+    let folders = ["normal", "early", "late"].map(|name| world.dir().join("tmp").join(name));
+    let variables = [
+        ("HOME", world.home()),
+        ("XDG_RUNTIME_DIR", world.runtime_dir()),
+    ];
+    let variables = variables.map(|(name, value)| format!("{name}={}", value.display()));
+    let before = [world.home(), generated(&project)].map(|folder| Tree::read(&folder));
+    let mut call = world.offline_command("env");
+    call.arg("-i").args(variables).arg(generator).args(&folders);
+    assert_eq!(succeed(&mut call), "");
+
+    let after = [world.home(), generated(&project)].map(|folder| Tree::read(&folder));
+    assert_eq!(after, before);
+    let [normal, early, late] = folders;
+    assert_eq!(Tree::read(&normal), before[1]);
+    assert_eq!(
+        [early, late].map(|folder| Tree::read(&folder)),
+        <[Tree; 2]>::default()
+    );
 }
 
 /// A project on a machine that has the generator.
