@@ -139,11 +139,16 @@ impl World {
     }
 
     fn start_manager(&mut self, cgroup: Cgroup) {
+        let mut environment = self.environment();
+        // The colon adds the machine's own.
+        let mut generators = self.generators().into_os_string();
+        generators.push(":");
+        environment.push(("SYSTEMD_GENERATOR_PATH", generators));
         self.manager = Some(Manager::start(
             cgroup,
             self.dir(),
             &self.account,
-            self.environment(),
+            environment,
         ));
         wait_until("the private systemd --user", BOUND, || self.manager_state());
         assert!(
@@ -391,8 +396,6 @@ impl World {
         path.push(":/usr/local/bin:/usr/bin:/bin");
         let mut bus = OsString::from("unix:path=");
         bus.push(self.runtime_dir().join("bus"));
-        let mut generators = self.generators().into_os_string();
-        generators.push(":");
         vec![
             ("HOME", self.home().into()),
             ("USER", self.account.name.clone().into()),
@@ -406,7 +409,6 @@ impl World {
             ("XDG_RUNTIME_DIR", self.runtime_dir().into()),
             // Without a manager nothing listens there, but nobody looks for another bus.
             ("DBUS_SESSION_BUS_ADDRESS", bus),
-            ("SYSTEMD_GENERATOR_PATH", generators),
             (MARKER, self.dir().into()),
         ]
     }
