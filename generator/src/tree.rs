@@ -5,11 +5,12 @@
 use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 
 use crate::fsx;
 
 /// The three folders that a project is compiled into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Area {
     /// The user's systemd units; other people's files stand there, too.
     Units,
@@ -57,7 +58,7 @@ impl Roots {
 pub type Place = (Area, String);
 
 /// A file with its permissions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// The whole text.
     pub text: String,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use doze_tests::project::{Mode, Project, output, succeed};
 use doze_tests::size::pick;
-use doze_tests::{Tree, wait_until};
+use doze_tests::{Tree, engines, wait_until};
 use rustix::process::Signal;
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -215,6 +215,41 @@ fn without_the_generator_a_project_stays_as_it_was() {
     assert_eq!(project.run(&["up"]), "", "and not registered");
 }
 
+#[test]
+fn nothing_is_stopped_for_what_the_generator_would_not_make() {
+    let Some(mut project) = registered("1h") else {
+        return;
+    };
+    assert_eq!(project.cached(&["set", "k", "v"]), "OK");
+    let before = awake(&project);
+    let programs = project.world.dir().join("programs");
+    fs::create_dir(&programs).expect("a fresh folder");
+    for engine in [engines::postgres(), engines::valkey()] {
+        let folder = project.world.bindir(&engine.expect("it is there"));
+        for program in fs::read_dir(folder).expect("it is there") {
+            let program = program.expect("it can be listed");
+            symlink(program.path(), programs.join(program.file_name())).expect("a fresh name");
+        }
+    }
+    project.use_programs(&programs);
+    let refused = output(&mut project.doze(&["up"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("would make other units and plans"), "{said}");
+    assert!(said.contains("doze up --register"), "{said}");
+    assert_eq!(awake(&project), before);
+
+    let said = project.run(&["up", "--register"]);
+    assert_eq!(said, "cache: stopped for its new settings\n");
+    assert_eq!(project.cached(&["get", "k"]), "v");
+    let running = project.running("valkey-server").pop().expect("it is awake");
+    let programs = programs.to_string_lossy().into_owned();
+    assert!(
+        project.plan("cache").body.members[0].argv[0].starts_with(&programs),
+        "{running}"
+    );
+}
+
 /// The manager removes the generated plans before it has them made anew.
 #[test]
 fn clients_who_wake_an_instance_while_the_manager_reloads_are_served() {
@@ -265,6 +300,24 @@ fn the_generator_writes_the_same_wherever_it_is_told_to_and_nowhere_else() {
         [early, late].map(|folder| Tree::read(&folder)),
         <[Tree; 2]>::default()
     );
+}
+
+#[test]
+fn nothing_is_stopped_when_the_generator_is_gone() {
+    let Some(project) = registered("1h") else {
+        return;
+    };
+    assert_eq!(project.cached(&["set", "k", "v"]), "OK");
+    let before = awake(&project);
+    let link = project.world.generators().join("doze-generator");
+    fs::remove_file(link).expect("our folder");
+    reload(&project);
+    let refused = output(&mut project.doze(&["up"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("has not made the units of shop"), "{said}");
+    assert_eq!(project.cached(&["get", "k"]), "v");
+    assert_eq!(awake(&project), before);
 }
 
 /// A project on a machine that has the generator.

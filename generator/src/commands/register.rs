@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use doze_contract::{ProjectName, exit::Exit};
 use doze_units::Prefix;
 
-use super::{Compiled, Context, down, up};
+use super::{Compiled, Context, down, generator, up};
 use crate::{
     config,
     failure::Failure,
@@ -19,7 +19,7 @@ use crate::{
     registered,
     supply::Reach,
     systemd::{self, Systemd},
-    tree::{self, Area, Roots, Step},
+    tree::{self, Area, Roots},
 };
 
 /// Where user generators are looked for, the place for one that this machine's user installs first.
@@ -86,8 +86,12 @@ fn register(context: &Context) -> Result<(), Failure> {
     let systemd = Systemd::connect()?.ok_or_else(no_manager)?;
     let _lock = up::lock(context, project)?;
     write(context, project, source)?;
-    systemd.reload()?;
-    if let Err(failure) = settle(context, &compiled, &systemd, true) {
+    let hand_over = || {
+        try_out(context, &compiled, &systemd)?;
+        systemd.reload()?;
+        settle(context, &compiled, &systemd, true)
+    };
+    if let Err(failure) = hand_over() {
         take_back(context, project, source)?;
         systemd.reload()?;
         return Err(failure);
@@ -96,6 +100,51 @@ fn register(context: &Context) -> Result<(), Failure> {
         "{project} is registered: doze-generator makes its units at every login and daemon-reload"
     )])
     .map_err(Failure::io("print"))
+}
+
+/// Has the generator try beforehand, so that nothing is stopped for what it cannot make.
+pub(super) fn try_out(
+    context: &Context,
+    compiled: &Compiled,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let (project, source) = (&compiled.project.name, &compiled.project.source);
+    let Some(file) = registered::find(&context.dirs, source) else {
+        return Ok(());
+    };
+    let refuse = |message| Failure::Plain {
+        message,
+        hint: Some(
+            "it has of the environment what it had at the last `doze up --register`; call that \
+             again if it is to have that of now"
+                .into(),
+        ),
+        exit: Exit::Failed,
+    };
+    let made = generator::try_out(&file).map_err(|reason| {
+        refuse(format!(
+            "doze-generator cannot make the units of {project}: {reason}"
+        ))
+    })?;
+    let wanted = compiled
+        .tree
+        .0
+        .iter()
+        .filter(|((area, _), _)| *area != Area::Project);
+    if !wanted.eq(made.0.iter()) {
+        return Err(refuse(format!(
+            "doze-generator would make other units and plans of {project} than this"
+        )));
+    }
+    // Where nothing is made, it may be that the manager does not call it any more.
+    let target = registered::units(&context.dirs).join(Prefix::of(project).target());
+    if !target.is_file() {
+        systemd.reload()?;
+    }
+    if !target.is_file() {
+        return Err(not_made(project));
+    }
+    Ok(())
 }
 
 /// Sees to it that a registered project runs by what the generator has made of it: that this is
@@ -114,9 +163,8 @@ pub(super) fn settle(
         ..context.roots(&compiled.project)
     };
     let steps = tree::converge(&compiled.tree, &compiled.installed(&made)?);
-    let mut left = steps.iter().filter(|step| step.place().0 != Area::Project);
-    if let Some(step) = left.next() {
-        return Err(not_made(project, step));
+    if steps.iter().any(|step| step.place().0 != Area::Project) {
+        return Err(not_made(project));
     }
     // A unit that is no longer declared but was running at a reload has lost its file.
     let states = systemd.states(project)?.into_values();
@@ -170,24 +218,13 @@ fn clear(context: &Context, project: &ProjectName) -> Result<bool, Failure> {
     Ok(cleared)
 }
 
-fn not_made(project: &ProjectName, step: &Step) -> Failure {
-    let (message, hint) = match step {
-        Step::Add(_) => (
-            format!("doze-generator has not made the units of {project}"),
-            format!(
-                "install it, as root: mkdir -p {PLACE} && ln -s \"$(command -v doze)\" \
-                 {PLACE}/doze-generator; if it is there, the journal has the reason: \
-                 journalctl --grep doze-generator"
-            ),
-        ),
-        Step::Change(_) | Step::Remove(_) => (
-            format!("doze-generator has made other units of {project} than this doze would"),
-            format!("let {PLACE}/doze-generator be a link to this doze; the journal may tell more"),
-        ),
-    };
+fn not_made(project: &ProjectName) -> Failure {
     Failure::Plain {
-        message,
-        hint: Some(hint),
+        message: format!("doze-generator has not made the units of {project}"),
+        hint: Some(format!(
+            "install it, as root: mkdir -p {PLACE} && ln -sf \"$(command -v doze)\" \
+             {PLACE}/doze-generator"
+        )),
         exit: Exit::Failed,
     }
 }

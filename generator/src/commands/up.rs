@@ -160,6 +160,9 @@ fn under_systemd(
     let loaded = gone.iter().filter(|unit| states.contains_key(*unit));
     let rebound = changes.iter().flat_map(|change| &change.stop);
     let stop: Vec<_> = loaded.chain(rebound).cloned().collect();
+    if roots.generated && !steps.is_empty() {
+        register::try_out(context, compiled, systemd)?;
+    }
     systemd.stop(&stop)?;
     for step in &steps {
         write(compiled, &roots, step)?;
