@@ -320,6 +320,30 @@ fn nothing_is_stopped_when_the_generator_is_gone() {
     assert_eq!(awake(&project), before);
 }
 
+#[test]
+fn a_unit_that_hides_a_generated_one_is_named() {
+    let Some(project) = prepared("1h") else {
+        return;
+    };
+    project.run(&["up"]);
+    let unit = "doze-shop-cache.socket";
+    let text = fs::read_to_string(project.world.units().join(unit)).expect("it is written");
+    let folder = project.world.runtime_dir().join("systemd/user");
+    let hiding = project.world.write(folder.join(unit), &text);
+    let refused = output(&mut project.doze(&["up", "--register"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    let told = format!("systemd reads {unit} from {}", hiding.display());
+    assert!(said.contains(&told), "{said}");
+    assert_eq!(project.cached(&["ping"]), "PONG");
+    assert!(!units(&project).is_empty(), "they are written again");
+
+    fs::remove_file(hiding).expect("our file");
+    project.run(&["up", "--register"]);
+    assert_eq!(project.cached(&["ping"]), "PONG");
+    assert_eq!(units(&project), [] as [&str; 0]);
+}
+
 /// A project on a machine that has the generator.
 fn prepared(idle_timeout: &str) -> Option<Project> {
     let project = Project::new(Mode::Systemd, idle_timeout)?;

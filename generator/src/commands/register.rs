@@ -4,9 +4,9 @@
 //! What is awake stays so: the generated files say what the written ones said, and are there before
 //! these are removed.
 
-use std::fs;
+use std::{fs, io};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{ProjectName, exit::Exit};
 use doze_units::Prefix;
 
@@ -34,7 +34,9 @@ pub(super) fn up(context: &Context) -> Result<(), Failure> {
     let source = &file.path;
     if registered::find(&context.dirs, source).is_some() {
         // What the generator is told of the environment may be out of date.
+        let lock = up::lock(context, &file.name)?;
         write(context, &file.name, source)?;
+        drop(lock);
         return up::run(context, &[], false);
     }
     up::run(context, &[], false)?;
@@ -170,25 +172,35 @@ pub(super) fn settle(
     let states = systemd.states(project)?.into_values();
     let stray = states.filter(|unit| unit.load == "not-found" && unit.is_running());
     systemd.stop(&stray.map(|unit| unit.name).collect::<Vec<_>>())?;
-    registered::link_plans(&context.dirs, project).map_err(Failure::io("link the plans"))?;
-    let cleared = clear(context, project)?;
-    if cleared {
+    let cannot = || Failure::io(format!("hand over the units in {}", context.dirs.units));
+    let cleared = clear(context, project).map_err(cannot())?;
+    if !cleared.is_empty() {
         systemd.reload()?;
     }
-    if !cleared && !reloaded {
-        return Ok(());
+    if (reloaded || !cleared.is_empty())
+        && let Err(failure) = is_found(compiled, &made.units, systemd)
+    {
+        for (path, text) in &cleared {
+            fsx::replace(path, text, 0o644).map_err(cannot())?;
+        }
+        systemd.reload()?;
+        return Err(failure);
     }
-    let prefix = Prefix::of(project);
-    let sockets = compiled
-        .plans
-        .iter()
-        .map(|plan| prefix.socket(&plan.instance));
+    systemd::disable(&context.dirs.units, project).map_err(cannot())?;
+    registered::link_plans(&context.dirs, project).map_err(Failure::io("link the plans"))
+}
+
+/// Whether it is the generated units that the manager has read.
+fn is_found(compiled: &Compiled, folder: &Utf8Path, systemd: &Systemd) -> Result<(), Failure> {
+    let prefix = Prefix::of(&compiled.project.name);
+    let sockets = compiled.plans.iter();
+    let sockets = sockets.map(|plan| prefix.socket(&plan.instance));
     let units: Vec<String> = sockets.chain([prefix.target()]).collect();
     for (unit, path) in systemd.fragments(&units)? {
-        if !path.starts_with(made.units.as_str()) {
+        if !Utf8Path::new(&path).starts_with(folder) {
             return Err(Failure::Plain {
                 message: format!("systemd reads {unit} from {path} and not from doze-generator"),
-                hint: Some(format!("remove or rename {path}, then run `doze up` again")),
+                hint: Some(format!("remove or rename {path}, then try again")),
                 exit: Exit::Failed,
             });
         }
@@ -196,25 +208,21 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Removes what an earlier `doze up` wrote itself, which hides what is generated. Whether there was
-/// any.
-fn clear(context: &Context, project: &ProjectName) -> Result<bool, Failure> {
+/// Removes the units that an earlier `doze up` wrote itself, which hide what is generated; they are
+/// returned.
+fn clear(context: &Context, project: &ProjectName) -> io::Result<Vec<(Utf8PathBuf, String)>> {
     let prefix = Prefix::of(project);
-    let folder = &context.dirs.units;
-    let cannot = || Failure::io(format!("remove the units in {folder}"));
-    let Some(entries) = fsx::missing_is_none(fs::read_dir(folder)).map_err(cannot())? else {
-        return Ok(false);
+    let Some(entries) = fsx::missing_is_none(context.dirs.units.read_dir_utf8())? else {
+        return Ok(Vec::new());
     };
-    let mut cleared = false;
+    let mut cleared = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(cannot())?;
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| prefix.owns(name)) {
-            fs::remove_file(entry.path()).map_err(cannot())?;
-            cleared = true;
+        let path = entry?.into_path();
+        if path.file_name().is_some_and(|name| prefix.owns(name)) {
+            cleared.push((path.clone(), fs::read_to_string(&path)?));
+            fs::remove_file(path)?;
         }
     }
-    systemd::disable(folder, project).map_err(cannot())?;
     Ok(cleared)
 }
 
