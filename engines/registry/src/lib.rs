@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod files;
 pub mod index;
 pub mod key;
+pub mod lock;
 pub mod manifest;
 pub mod mirror;
 pub mod namespace;

@@ -10,7 +10,6 @@
 
 mod check;
 mod layout;
-mod lock;
 mod sweep;
 
 use std::{
@@ -25,21 +24,16 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use crate::store::{
-    check::{Fault, FaultKind},
-    lock::LockError,
-};
+pub use crate::store::check::{Fault, FaultKind};
 use crate::{
     Artefact, Digest, Package, Triple,
     fetch::{FetchError, download},
     files::{self, ListReader},
+    lock::{FileLock, LockError},
     mirror::Mirror,
     namespace::Namespace,
     progress::Progress,
-    store::{
-        layout::{Layout, missing_is_none},
-        lock::Lock,
-    },
+    store::layout::{Layout, missing_is_none},
     unpack::{Limits, UnpackError, unpack},
 };
 
@@ -131,7 +125,7 @@ impl Store {
         }
         self.layout.make()?;
         self.sweep_trees()?;
-        let lock = Lock::take(&self.layout.lock(sha256), PATIENCE)?;
+        let lock = FileLock::take(&self.layout.lock(sha256), PATIENCE, |_| ())?;
         if let Some(tree) = self.find(package, sha256) {
             return Ok(tree);
         }

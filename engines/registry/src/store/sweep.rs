@@ -8,10 +8,10 @@ use camino::Utf8PathBuf;
 
 use crate::{
     Digest,
+    lock::FileLock,
     store::{
         Store, StoreError, archive_of,
         layout::{children, failed, remove},
-        lock::Lock,
     },
 };
 
@@ -36,7 +36,7 @@ impl Store {
         self.layout.make()?;
         // A tree without a readable list is nobody's; its own path is as good a name as any.
         let sha256 = archive_of(tree).unwrap_or_else(|_| Digest::of(tree.as_str().as_bytes()));
-        let Some(_lock) = Lock::attempt(&self.layout.lock(&sha256))? else {
+        let Some(_lock) = FileLock::attempt(&self.layout.lock(&sha256))? else {
             return Ok(false);
         };
         let aside = self.layout.aside(&sha256);
@@ -57,7 +57,7 @@ impl Store {
         for path in paths {
             let digest = path.file_stem().and_then(|name| name.parse().ok());
             let lock = match digest {
-                Some(digest) => Lock::attempt(&self.layout.lock(&digest))?,
+                Some(digest) => FileLock::attempt(&self.layout.lock(&digest))?,
                 None => continue,
             };
             if lock.is_some() {
