@@ -83,6 +83,41 @@ pub enum Command {
         #[arg(long, conflicts_with_all = ["names", "foreground"])]
         register: bool,
     },
+    /// Show what `doze apply` would do, and do nothing
+    Plan {
+        /// Exit with 5 if there is anything to do
+        #[arg(long)]
+        check: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// As for `doze apply --prune`
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Show what has to change, and do it once you agree
+    Apply {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+        /// Remove the data of instances that are no longer declared, too
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Remove the data of an instance; its next client finds it as new
+    Reset {
+        /// The instance
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Take the project down, and remove all that doze has of it, its data too
+    Destroy {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Take the sockets down and stop what is awake
     Down {
         /// Take back what `doze up --register` did

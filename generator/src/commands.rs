@@ -1,7 +1,10 @@
 //! The commands, one file each; here is what they share.
 
+mod apply;
 mod completions;
+mod confirm;
 mod demo;
+mod destroy;
 mod down;
 mod driver;
 mod env;
@@ -12,14 +15,19 @@ mod info;
 mod init;
 mod lock;
 mod logs;
+mod observed;
 mod output;
+mod plan;
 mod register;
 mod registry;
+mod removal;
+mod reset;
 mod run;
 mod search;
 mod sleep;
 mod status;
 mod store;
+mod structure;
 mod up;
 mod wake;
 
@@ -101,6 +109,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         } => up::run(&context, &names, foreground).map(done),
         Command::Up { .. } => register::up(&context).map(done),
         Command::Down { unregister } => register::down(&context, unregister).map(done),
+        Command::Plan { check, json, prune } => plan::run(&context, check, json, prune).map(done),
+        Command::Apply { yes, prune } => apply::run(&context, yes, prune).map(done),
+        Command::Reset { name, yes } => reset::run(&context, &name, yes).map(done),
+        Command::Destroy { yes } => destroy::run(&context, yes).map(done),
         Command::Status { json } => status::run(&context, json).map(done),
         Command::Env { format } => env::print_all(&context, format).map(done),
         Command::Run { command } => run::run(&context, &command),
@@ -163,13 +175,19 @@ impl Context {
     /// The whole project. The drivers are gone when this returns. If the command may reach for the
     /// registries, `doze.lock` says afterwards what the project was resolved to.
     fn compile(&self, reach: Reach) -> Result<Compiled, Failure> {
+        let (compiled, mut supply) = self.draft(reach)?;
+        if reach == Reach::Registries {
+            supply.write()?;
+        }
+        Ok(compiled)
+    }
+
+    /// Likewise, with the pins that `doze.lock` has yet to say.
+    fn draft(&self, reach: Reach) -> Result<(Compiled, Supply), Failure> {
         let file = self.file()?;
         let mut drivers = self.drivers()?;
         let mut supply = Supply::open(&file, &self.dirs, reach)?;
         let project = self.resolve(file, &mut drivers, &mut supply)?;
-        if reach == Reach::Registries {
-            supply.write()?;
-        }
         let host = Host::new(self.dirs.clone());
         let activator = host.activator();
         if !activator.is_file() {
@@ -179,12 +197,13 @@ impl Context {
         }
         let plans = compile::plans(&project, &host, &drivers)?;
         let tree = compile::compile(&project, &plans, &host)?;
-        Ok(Compiled {
+        let compiled = Compiled {
             project,
             plans,
             tree,
             host,
-        })
+        };
+        Ok((compiled, supply))
     }
 
     /// What was unpacked on this machine.

@@ -2,20 +2,18 @@
 //!
 //! Owns the running driver processes of one command, one per engine. Must not know any engine.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    env, fs,
-    io::{self, BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+mod talk;
+
+use std::{cell::RefCell, collections::BTreeMap, env, fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
-    EngineName,
+    EngineName, Plan,
     plan::Body,
-    protocol::{Answer, Call, Check, Checked, Description, PROTOCOL, PlanCall, Request, Response},
+    protocol::{Answer, Call, Change, Check, Checked, ConvergeCall, Description, PlanCall},
 };
+
+use self::talk::Talk;
 
 /// What the file name of every driver begins with; the name of its engine follows.
 pub const PREFIX: &str = "doze-driver-";
@@ -193,6 +191,23 @@ pub fn describe_program(path: &Utf8Path) -> Result<Description, DriverError> {
     }
 }
 
+/// Asks the driver of a plan to make the structure in its ready engine as declared, or only what
+/// that would take. It is started as the activator starts it, and has as long as the plan says.
+pub fn converge(plan: &Plan, dry_run: bool) -> Result<Vec<Change>, DriverError> {
+    let path = &plan.driver;
+    let mut talk = Talk::start_behind(&plan.launcher, path)?;
+    let call = Call::Converge(Box::new(ConvergeCall {
+        plan: plan.clone(),
+        dry_run,
+    }));
+    let within = plan.body.converge.as_ref().map(|converge| converge.within);
+    if let Answer::Converge(converged) = talk.ask_within(path, call, within)? {
+        Ok(converged.changes)
+    } else {
+        Err(DriverError::OffTopic { path: path.clone() })
+    }
+}
+
 /// One running driver.
 #[derive(Debug)]
 struct Driver {
@@ -220,78 +235,5 @@ impl Driver {
 
     fn ask(&mut self, call: Call) -> Result<Answer, DriverError> {
         self.talk.ask(&self.path, call)
-    }
-}
-
-/// The conversation with a driver process. Ending it ends the process.
-#[derive(Debug)]
-struct Talk {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Talk {
-    fn start(path: &Utf8Path) -> Result<Self, DriverError> {
-        let spawn = |source| DriverError::Spawn {
-            path: path.to_owned(),
-            source,
-        };
-        let mut child = Command::new(path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(spawn)?;
-        let input = child.stdin.take();
-        let output = child
-            .stdout
-            .take()
-            .ok_or_else(|| spawn(io::ErrorKind::BrokenPipe.into()))?;
-        Ok(Self {
-            child,
-            input,
-            output: BufReader::new(output),
-        })
-    }
-
-    fn ask(&mut self, path: &Utf8Path, call: Call) -> Result<Answer, DriverError> {
-        let silent = |source| DriverError::Silent {
-            path: path.to_owned(),
-            source,
-        };
-        let garbled = |source| DriverError::Garbled {
-            path: path.to_owned(),
-            source,
-        };
-        let mut line = serde_json::to_string(&Request {
-            protocol: PROTOCOL,
-            call,
-        })
-        .map_err(|error| silent(error.into()))?;
-        line.push('\n');
-        let input = self
-            .input
-            .as_mut()
-            .ok_or_else(|| silent(io::ErrorKind::BrokenPipe.into()))?;
-        input.write_all(line.as_bytes()).map_err(silent)?;
-        line.clear();
-        if self.output.read_line(&mut line).map_err(silent)? == 0 {
-            return Err(silent(io::ErrorKind::UnexpectedEof.into()));
-        }
-        match serde_json::from_str(&line).map_err(garbled)? {
-            Response::Answer(answer) => Ok(answer),
-            Response::Error(message) => Err(DriverError::Refused {
-                path: path.to_owned(),
-                message,
-            }),
-        }
-    }
-}
-
-impl Drop for Talk {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        // A driver ends at the end of its input; its status has nothing to say any more.
-        drop(self.child.wait());
     }
 }

@@ -58,6 +58,13 @@ pub(crate) enum Failure {
         project: String,
         hint: String,
     },
+    /// The engine cannot be made, or asked whether it is, as declared.
+    #[error("the structure of `{instance}` cannot be compared with what is declared")]
+    Structure {
+        instance: String,
+        #[source]
+        source: DriverError,
+    },
     /// Another project has the same name.
     #[error("the project name `{name}` is already used by {other}")]
     NameTaken { name: String, other: String },
@@ -123,6 +130,7 @@ impl Failure {
             | Self::Supply(_)
             | Self::Publish(_)
             | Self::Io { .. }
+            | Self::Structure { .. }
             | Self::Told(_) => None,
         }
     }
@@ -141,6 +149,7 @@ impl Failure {
             | Self::Foreground(_)
             | Self::Busy(_)
             | Self::Lock(_)
+            | Self::Structure { .. }
             | Self::Publish(_) => Exit::Failed,
             Self::Supply(error) => error.exit(),
             Self::Systemd(error) => error.exit(),

@@ -4,10 +4,12 @@
 //! depends on it.
 
 pub mod awake;
+mod changes;
 pub mod cli;
 mod commands;
 pub mod compile;
 pub mod config;
+mod data;
 pub mod diagnostic;
 pub mod dirs;
 pub mod drivers;

@@ -11,7 +11,7 @@ mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{EngineName, Version, exit::Exit};
 use doze_registry::{
     Digest, Kind, Namespace, Package, Triple,
@@ -306,14 +306,24 @@ impl Supply {
     /// Writes the pins of what the file declares, unless that is what the lock says already.
     /// Whether it was written.
     pub fn write(&mut self) -> Result<bool, SupplyError> {
-        self.prune();
-        let nothing = self.written.is_none() && self.pins == Pins::default();
-        if nothing || self.written.as_ref() == Some(&self.pins) {
+        if !self.is_outdated() {
             return Ok(false);
         }
         self.pins.write(&self.path)?;
         self.written = Some(self.pins.clone());
         Ok(true)
+    }
+
+    /// Whether the lock says anything else than what the file declares is pinned to.
+    pub fn is_outdated(&mut self) -> bool {
+        self.prune();
+        let nothing = self.written.is_none() && self.pins == Pins::default();
+        !nothing && self.written.as_ref() != Some(&self.pins)
+    }
+
+    /// Where the lock is, or is to be.
+    pub fn lock(&self) -> &Utf8Path {
+        &self.path
     }
 
     /// Forgets what the file does not declare any more, and whom nothing comes from.

@@ -15,7 +15,7 @@ use doze_units::{
 };
 use tokio::runtime::Runtime;
 
-use crate::fsx;
+use crate::{changes::Unit, fsx};
 
 /// Why the manager did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +110,16 @@ impl Systemd {
         Ok(self.runtime.block_on(self.manager.limited(service))?)
     }
 
+    /// Likewise, as far as it matters for what has to change.
+    pub(crate) fn units(
+        &self,
+        project: &ProjectName,
+    ) -> Result<BTreeMap<String, Unit>, SystemdError> {
+        let states = self.states(project)?;
+        let unit = |(name, state): (String, UnitState)| (name, Unit::from(&state));
+        Ok(states.into_iter().map(unit).collect())
+    }
+
     pub(crate) fn reload(&self) -> Result<(), SystemdError> {
         Ok(self.runtime.block_on(self.manager.reload())?)
     }
@@ -147,6 +157,12 @@ impl Systemd {
         }
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         Ok(self.runtime.block_on(self.manager.stop(&names))?)
+    }
+
+    /// Forgets that units failed, so that nothing of them is left when their files are gone.
+    pub(crate) fn forget(&self, units: &[String]) -> Result<(), SystemdError> {
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        Ok(self.runtime.block_on(self.manager.reset_failed(&names))?)
     }
 
     /// Stops the whole project. The slice is the barrier: it is down when all of its members are.
@@ -192,6 +208,12 @@ pub(crate) fn enable(units: &Utf8Path, project: &ProjectName) -> io::Result<bool
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the target starts with the user's manager.
+pub(crate) fn is_enabled(units: &Utf8Path, project: &ProjectName) -> io::Result<bool> {
+    let link = fsx::missing_is_none(fs::symlink_metadata(wants(units, project)))?;
+    Ok(link.is_some())
 }
 
 /// Undoes [`enable`].

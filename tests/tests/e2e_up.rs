@@ -85,10 +85,7 @@ fn a_changed_key_restarts_what_it_concerns() {
 
     let toml = project.toml("1h") + "maxmemory = \"100mb\"\n";
     project.declare(&toml);
-    assert_eq!(
-        project.run(&["up"]),
-        "cache: stopped for its new settings\n"
-    );
+    assert_eq!(project.run(&["up"]), "cache: stops for its new settings\n");
     assert_eq!(activator(&project, "app"), app, "the other one goes on");
     assert_eq!(activator(&project, "cache"), None);
     assert_eq!(
@@ -190,10 +187,7 @@ fn a_change_that_was_only_generated_is_applied_later() {
         project.cached(&["config", "get", "maxmemory"]),
         "maxmemory\n0"
     );
-    assert_eq!(
-        project.run(&["up"]),
-        "cache: stopped for its new settings\n"
-    );
+    assert_eq!(project.run(&["up"]), "cache: stops for its new settings\n");
     assert_eq!(
         project.cached(&["config", "get", "maxmemory"]),
         "maxmemory\n104857600"

@@ -84,6 +84,11 @@ impl FileLock {
         })
     }
 
+    /// Who has the lock, as far as that can be told.
+    pub fn holder(path: &Utf8Path) -> Option<String> {
+        holder(&File::open(path).ok()?)
+    }
+
     /// Removes the file of this lock, whose path it is, and ends it.
     pub fn remove(self, path: &Utf8Path) -> io::Result<()> {
         if is_named(&self.0, path)? {

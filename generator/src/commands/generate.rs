@@ -27,7 +27,8 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
         super::register::refuse(context, &compiled)?;
     }
     if out.is_none() {
-        super::up::refuse_taken_name(context, &compiled.project)?;
+        let project = &compiled.project;
+        super::up::refuse_taken_name(context, &project.name, &project.source)?;
     }
     for plan in &compiled.plans {
         let mut endpoints = plan.endpoints.iter();

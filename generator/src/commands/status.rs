@@ -107,7 +107,7 @@ fn report(context: &Context, file: &File) -> Result<Report, Failure> {
 }
 
 /// The plan that is installed. One that cannot be read is as good as none: `doze up` writes it.
-fn plan(
+pub(super) fn plan(
     context: &Context,
     project: &ProjectName,
     instance: &InstanceName,
@@ -184,7 +184,7 @@ fn limits_of(
 }
 
 /// Data that stays when an instance is taken out of the file.
-fn orphaned(context: &Context, file: &File) -> Result<Vec<String>, Failure> {
+pub(super) fn orphaned(context: &Context, file: &File) -> Result<Vec<String>, Failure> {
     let folder = context.dirs.data(&file.name);
     let list = || -> io::Result<Vec<String>> {
         let Some(entries) = fsx::missing_is_none(fs::read_dir(&folder))? else {

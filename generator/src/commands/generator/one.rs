@@ -70,7 +70,7 @@ fn compile(file: &Path) -> Result<Compiled, Failure> {
         config: Some(registration.source),
     };
     let compiled = context.compile(Reach::Pinned)?;
-    up::refuse_taken_name(&context, &compiled.project)?;
+    up::refuse_taken_name(&context, &compiled.project.name, &compiled.project.source)?;
     let Tree(files) = compiled.tree;
     // The rest stands in the project, and `doze up` writes it.
     let generated = |((area, name), file)| (area != Area::Project).then_some((area, name, file));

@@ -16,7 +16,7 @@ use crate::{
 
 /// The digest of every unit and plan that was applied last, by file name.
 #[derive(Debug)]
-pub(super) struct Applied {
+pub(crate) struct Applied {
     before: Option<BTreeMap<String, String>>,
     now: BTreeMap<String, String>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Applied {
 impl Applied {
     /// Reads the record, to compare the tree with it; there is none when the units were started
     /// by somebody else.
-    pub(super) fn read(folder: &Utf8Path, tree: &Tree) -> io::Result<Self> {
+    pub(crate) fn read(folder: &Utf8Path, tree: &Tree) -> io::Result<Self> {
         let text = fsx::read(&path(folder))?;
         let before = text.and_then(|text| serde_json::from_str(&text).ok());
         Ok(Self {
@@ -47,7 +47,7 @@ impl Applied {
     }
 
     /// Records that the tree is applied. Writes nothing if that is known.
-    pub(super) fn record(&self, folder: &Utf8Path) -> io::Result<()> {
+    pub(crate) fn record(&self, folder: &Utf8Path) -> io::Result<()> {
         if self.before.as_ref() == Some(&self.now) {
             return Ok(());
         }
@@ -59,7 +59,7 @@ impl Applied {
     }
 
     /// Removes the record.
-    pub(super) fn forget(folder: &Utf8Path) -> io::Result<()> {
+    pub(crate) fn forget(folder: &Utf8Path) -> io::Result<()> {
         fsx::missing_is_none(fs::remove_file(path(folder))).map(drop)
     }
 }

@@ -1,0 +1,161 @@
+//! What is there of a project: what every command that changes something decides by.
+
+use std::{collections::BTreeMap, fs};
+
+use doze_contract::{InstanceName, ProjectName, status::Status};
+
+use super::{Compiled, Context};
+use crate::{
+    awake,
+    changes::{Applied, Decision, Facts, FileAction, FileChange, Unit, decide},
+    failure::Failure,
+    foreground, fsx,
+    systemd::{self, Systemd},
+    tree::{self, Area, Installed, Roots, Step},
+};
+
+/// Who holds the sockets of a project, or would.
+pub(super) enum Holder {
+    Systemd(Systemd),
+    /// `doze up --foreground` in another terminal.
+    Listener,
+    /// There is no manager, so the command that brings the project up will.
+    Nobody,
+}
+
+impl Holder {
+    pub(super) fn find(context: &Context, project: &ProjectName) -> Result<Self, Failure> {
+        if foreground::is_running(&context.control(project)) {
+            return Ok(Self::Listener);
+        }
+        Ok(Systemd::connect()?.map_or(Self::Nobody, Self::Systemd))
+    }
+
+    pub(super) fn systemd(&self) -> Option<&Systemd> {
+        match self {
+            Self::Systemd(systemd) => Some(systemd),
+            Self::Listener | Self::Nobody => None,
+        }
+    }
+}
+
+/// What is there of a project, by which every command that changes something decides. Reading it changes nothing and wakes nobody.
+pub(super) struct Observed {
+    pub(super) roots: Roots,
+    pub(super) installed: Installed,
+    /// From the installed files to those that belong there; without units where no manager holds
+    /// the sockets.
+    pub(super) steps: Vec<Step>,
+    /// What the manager has loaded; nothing where none holds the sockets.
+    units: Option<BTreeMap<String, Unit>>,
+    enabled: bool,
+    pub(super) applied: Applied,
+    /// The instances that are awake.
+    pub(super) awake: BTreeMap<InstanceName, Status>,
+}
+
+impl Observed {
+    /// Looks at the files, at the manager, if one holds the sockets or is to, and at the activators.
+    pub(super) fn read(
+        context: &Context,
+        compiled: &Compiled,
+        systemd: Option<&Systemd>,
+    ) -> Result<Self, Failure> {
+        let project = &compiled.project.name;
+        let mut roots = context.roots(&compiled.project);
+        // Whatever the manager is to do, a listener goes by plans of its own.
+        roots.generated &= systemd.is_some();
+        let installed = compiled.installed(&roots)?;
+        let mut steps = tree::converge(&compiled.tree, &installed);
+        let units = systemd.map(|systemd| systemd.units(project)).transpose()?;
+        if units.is_none() {
+            steps.retain(|step| step.place().0 != Area::Units);
+        }
+        let applied = Applied::read(&context.dirs.sockets(project), &compiled.tree)
+            .map_err(Failure::io("read what was applied"))?;
+        // A generated target is enabled by the generator.
+        let enabled = roots.generated
+            || systemd::is_enabled(&context.dirs.units, project)
+                .map_err(Failure::io("see whether the target is enabled"))?;
+        Ok(Self {
+            roots,
+            installed,
+            steps,
+            units,
+            enabled,
+            applied,
+            awake: awake(context, project)?,
+        })
+    }
+
+    /// What has to be done to the units; nothing where no manager holds the sockets.
+    pub(super) fn decide<'a>(
+        &'a self,
+        compiled: &'a Compiled,
+        names: &'a [InstanceName],
+    ) -> Option<Decision<'a>> {
+        let units = self.units.as_ref()?;
+        Some(decide(&Facts {
+            project: &compiled.project.name,
+            plans: &compiled.plans,
+            names,
+            steps: &self.steps,
+            units,
+            enabled: self.enabled,
+            applied: &self.applied,
+        }))
+    }
+
+    /// Whether the manager knows a unit.
+    pub(super) fn is_loaded(&self, unit: &str) -> bool {
+        let mut units = self.units.iter();
+        units.any(|units| units.contains_key(unit))
+    }
+
+    /// The installed units of what is no longer declared.
+    pub(super) fn removed_units(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Remove((Area::Units, name)) => Some(name.as_str()),
+            Step::Add(_) | Step::Change(_) | Step::Remove(_) => None,
+        })
+    }
+
+    /// The files that are written or removed.
+    pub(super) fn files(&self) -> Vec<FileChange> {
+        let change = |step: &Step| {
+            let (area, name) = step.place();
+            FileChange {
+                action: match step {
+                    Step::Add(_) => FileAction::Add,
+                    Step::Change(_) => FileAction::Change,
+                    Step::Remove(_) => FileAction::Remove,
+                },
+                path: self.roots.of(*area).join(name),
+            }
+        };
+        self.steps.iter().map(change).collect()
+    }
+}
+
+/// The instances of a project that are awake, declared or not. An activator that does not answer
+/// is one of which nothing is known.
+pub(super) fn awake(
+    context: &Context,
+    project: &ProjectName,
+) -> Result<BTreeMap<InstanceName, Status>, Failure> {
+    let folder = context.dirs.sockets(project);
+    let cannot = || Failure::io(format!("read {folder}"));
+    let entries = fsx::missing_is_none(fs::read_dir(&folder)).map_err(cannot())?;
+    let mut awake = BTreeMap::new();
+    for entry in entries.into_iter().flatten() {
+        let name = entry.map_err(cannot())?.file_name().into_string();
+        let Some(instance) = name.ok().and_then(|name| InstanceName::new(name).ok()) else {
+            continue;
+        };
+        let socket = context.dirs.instance(project, &instance).status_socket;
+        if let Ok(Some(status)) = awake::status(&socket) {
+            awake.insert(instance, status);
+        }
+    }
+    Ok(awake)
+}

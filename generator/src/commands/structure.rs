@@ -1,0 +1,173 @@
+//! The structure inside the engines: whether it is as declared, and making it so.
+//!
+//! A live engine is asked by its driver. One that is asleep converges itself when it wakes; what it
+//! was converged for last stands in its data.
+
+use std::{
+    fs, io,
+    panic::resume_unwind,
+    thread::{self, ScopedJoinHandle},
+};
+
+use camino::Utf8Path;
+use doze_contract::{
+    Plan,
+    error::chain,
+    protocol::Change,
+    status::{Phase, Status},
+};
+
+use super::{Compiled, observed::Observed, wake};
+use crate::{
+    awake,
+    changes::{Structure, statements},
+    compile::plan_name,
+    drivers::{self, DriverError},
+    failure::Failure,
+    fsx,
+    output::{complain, harmless, print_lines},
+    tree::Area,
+};
+
+/// The files in a data directory with the fingerprints that it was provisioned and converged for.
+const PROVISIONED: &str = "doze-provisioned";
+const CONVERGED: &str = "doze-converged";
+
+/// The instances whose structure is not as declared, as far as that can be told without waking
+/// one. All that are awake are asked at once.
+pub(super) fn pending(compiled: &Compiled, observed: &Observed) -> Result<Vec<Structure>, Failure> {
+    thread::scope(|scope| {
+        let ask = |plan| {
+            let asked = is_asked(plan, observed).then(|| scope.spawn(|| ask(plan)));
+            (plan, asked)
+        };
+        let asked: Vec<_> = compiled.plans.iter().map(ask).collect();
+        let mut pending = Vec::new();
+        for (plan, asked) in asked {
+            let changes = asked.map(joined).transpose()?.flatten();
+            pending.extend(of_instance(plan, changes)?);
+        }
+        Ok(pending)
+    })
+}
+
+/// What is not as declared of one instance, whose live engine would be changed so.
+fn of_instance(plan: &Plan, changes: Option<Vec<Change>>) -> Result<Option<Structure>, Failure> {
+    let Some(declared) = &plan.body.converge else {
+        return Ok(None);
+    };
+    let read = |name: &str| {
+        let path = plan.paths.data.join(name);
+        fsx::read(&path).map_err(Failure::io(format!("read {path}")))
+    };
+    // What was never provisioned is made as declared, for its first client.
+    if read(PROVISIONED)?.is_none() {
+        return Ok(None);
+    }
+    let is_stamped = read(CONVERGED)?.is_some_and(|stamp| stamp == declared.fingerprint);
+    if is_stamped && changes.as_ref().is_none_or(Vec::is_empty) {
+        return Ok(None);
+    }
+    Ok(Some(Structure {
+        instance: plan.instance.clone(),
+        engine: plan.engine.clone(),
+        changes,
+    }))
+}
+
+/// Whether the engine that runs is ready, and one that the driver of the new plan knows to find.
+fn is_asked(plan: &Plan, observed: &Observed) -> bool {
+    let status = observed.awake.get(&plan.instance);
+    let installed = observed
+        .installed
+        .text(Area::Plans, &plan_name(&plan.instance));
+    let installed: Option<Plan> = installed.and_then(|text| serde_json::from_str(text).ok());
+    let same = |old: Plan| old.engine == plan.engine && old.body.upstream == plan.body.upstream;
+    plan.body.converge.is_some() && status.is_some_and(is_ready) && installed.is_some_and(same)
+}
+
+fn is_ready(status: &Status) -> bool {
+    matches!(status.phase, Phase::Serving | Phase::Idling)
+}
+
+/// What the driver would do to the live engine; nothing if it has fallen asleep meanwhile.
+fn ask(plan: &Plan) -> Result<Option<Vec<Change>>, Failure> {
+    match drivers::converge(plan, true) {
+        Ok(changes) => Ok(Some(changes)),
+        Err(error) => match awake::status(&plan.paths.status_socket) {
+            Ok(Some(status)) if is_ready(&status) => Err(failed(plan, error)),
+            _ => Ok(None),
+        },
+    }
+}
+
+fn failed(plan: &Plan, source: DriverError) -> Failure {
+    Failure::Structure {
+        instance: plan.instance.to_string(),
+        source,
+    }
+}
+
+/// Makes the structure of these instances as declared, all at once, and prints what that took. Each
+/// is woken, which converges it if its data is not of the declared structure, and held meanwhile,
+/// so that nobody else does what is done here.
+pub(super) fn converge(compiled: &Compiled, structure: &[Structure]) -> Result<(), Failure> {
+    let plans: Vec<&Plan> = structure
+        .iter()
+        .filter_map(|of| {
+            compiled
+                .plans
+                .iter()
+                .find(|plan| plan.instance == of.instance)
+        })
+        .collect();
+    let done: Vec<_> = thread::scope(|scope| {
+        let running = plans.iter().map(|plan| scope.spawn(|| converge_one(plan)));
+        let running: Vec<_> = running.collect();
+        running.into_iter().map(joined).collect()
+    });
+    let mut exit = None;
+    for (plan, done) in plans.iter().zip(done) {
+        match done {
+            Ok(lines) => print_lines(&lines).map_err(Failure::io("print"))?,
+            Err(failure) => {
+                let (instance, why) = (&plan.instance, harmless(&chain(&failure)));
+                complain(format_args!("error: {instance}: {why}\n"));
+                exit = Some(failure.exit());
+            }
+        }
+    }
+    exit.map_or(Ok(()), |exit| Err(Failure::Told(exit)))
+}
+
+fn converge_one(plan: &Plan) -> Result<Vec<String>, Failure> {
+    let name = plan.instance.as_str();
+    let log = &plan.paths.log;
+    let before = fs::read(log).map_or(0, |said| said.len());
+    let _hold = wake::ready(name, wake::call(name, &plan.paths.wake_socket)?)?;
+    let said = said_since(log, before).map_err(Failure::io(format!("read {log}")))?;
+    let mut lines = converged_by_boot(name, &said);
+    let changes = drivers::converge(plan, false).map_err(|error| failed(plan, error))?;
+    lines.extend(statements(name, &changes));
+    Ok(lines)
+}
+
+/// What came to a log since it was so long; all of a new one.
+fn said_since(log: &Utf8Path, before: usize) -> io::Result<String> {
+    let said = fs::read(log)?;
+    let new = said.get(before..).unwrap_or(&said);
+    Ok(String::from_utf8_lossy(new).into_owned())
+}
+
+/// The statements of an activator's lines, such as `doze: TIME converged: STATEMENT`.
+fn converged_by_boot(name: &str, said: &str) -> Vec<String> {
+    let ours = said.lines().filter_map(|line| line.strip_prefix("doze: "));
+    let statements = ours.filter_map(|line| Some(line.split_once(" converged: ")?.1));
+    statements
+        .map(|statement| format!("{name}: {}", harmless(statement)))
+        .collect()
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}

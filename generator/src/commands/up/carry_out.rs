@@ -1,0 +1,145 @@
+//! What was decided, done under systemd: whoever is disturbed is named first.
+
+use doze_contract::{InstanceName, Plan, error::chain, exit::Exit};
+use doze_units::{Prefix, manager::UnitState};
+
+use super::{Compiled, Context, Observed, line, write};
+use crate::{
+    changes::{InstanceChange, Restart},
+    commands::register,
+    compile::plan_name,
+    failure::Failure,
+    limits,
+    output::{complain, print_lines},
+    ports,
+    systemd::{self, Systemd},
+    tree::{Area, Installed},
+};
+
+/// Brings what runs in line with what is declared. The caller holds the project's lock, since
+/// before it looked.
+pub(in crate::commands) fn carry_out(
+    context: &Context,
+    compiled: &Compiled,
+    names: &[InstanceName],
+    observed: &Observed,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let project = &compiled.project.name;
+    let prefix = Prefix::of(project);
+    let Some(mut decision) = observed.decide(compiled, names) else {
+        return Ok(());
+    };
+
+    let generated = observed.roots.generated;
+    if generated && !observed.steps.is_empty() {
+        register::try_out(context, compiled, systemd)?;
+    }
+    // An address that cannot be had is known before anything is touched for it.
+    let mut failed = refuse_impossible(&mut decision.instances, &observed.installed);
+    let named = decision.restarts(&observed.awake);
+    say(named.iter().map(Restart::line))?;
+
+    // A unit has to be stopped while its file, its plan, and what they say are still there.
+    let rebound = decision.instances.iter().flat_map(|change| &change.stop);
+    let stop: Vec<_> = decision.stale.iter().chain(rebound).cloned().collect();
+    systemd.stop(&stop)?;
+    for step in &observed.steps {
+        write(compiled, &observed.roots, step)?;
+    }
+    let mut areas = observed.steps.iter().map(|step| step.place().0);
+    let reload = areas.any(|area| area == Area::Units || generated);
+    let reload = reload || !observed.is_loaded(&prefix.target());
+    if reload {
+        systemd.reload()?;
+    }
+    if generated {
+        register::settle(context, compiled, systemd, reload)?;
+    }
+    // Whoever connects to a socket that goes on listening from now on meets the new plan. Who came
+    // a moment ago may have woken the old one.
+    let states = systemd.states(project)?;
+    let running = |unit: &String| states.get(unit).is_some_and(UnitState::is_running);
+    let outdated: Vec<_> = decision
+        .instances
+        .iter()
+        .filter_map(|change| Some((&change.plan.instance, change.outdated.as_ref()?)))
+        .filter(|(_, unit)| running(unit))
+        .collect();
+    let is_named = |name: &InstanceName| named.iter().any(|named| named.instance == *name);
+    let unnamed = outdated.iter().filter(|(name, _)| !is_named(name));
+    say(unnamed.map(|(name, _)| Restart::of_settings(name).line()))?;
+    let outdated: Vec<String> = outdated.iter().map(|(_, unit)| (*unit).clone()).collect();
+    systemd.end(&outdated)?;
+
+    let started: Vec<&Plan> = decision
+        .instances
+        .iter()
+        .filter(|change| change.start)
+        .map(|change| change.plan)
+        .collect();
+    let sockets = started.iter().map(|plan| prefix.socket(&plan.instance));
+    let is_whole = failed.is_empty();
+    let target = decision.target.filter(|_| is_whole);
+    let start: Vec<_> = sockets.chain(target).collect();
+    failed.extend(systemd.start(&start)?.iter().map(ToString::to_string));
+    if decision.enable.is_some() && failed.is_empty() {
+        systemd::enable(&context.dirs.units, project).map_err(Failure::io("enable the target"))?;
+    }
+    if failed.is_empty() {
+        observed
+            .applied
+            .record(&context.dirs.sockets(project))
+            .map_err(Failure::io("record what was applied"))?;
+    }
+
+    let removed = observed.removed_units();
+    let removed = removed.filter_map(|unit| unit.strip_suffix(".socket"));
+    say(removed.map(|unit| format!("{unit} is no longer declared and is gone; its data stays")))?;
+    say(started.iter().map(|plan| line(plan, "systemd listens")))?;
+    let touched = decision.instances.iter();
+    let touched = touched.filter(|change| change.start || change.outdated.is_some());
+    let touched = touched.map(|change| &change.plan.instance).collect();
+    limits::tell(&compiled.project, &compiled.tree, &touched, Some(systemd))?;
+    for reason in &failed {
+        complain(format_args!("error: {reason}\n"));
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Told(Exit::Failed))
+    }
+}
+
+/// Takes out the changes whose addresses cannot be had, and returns why. Of a socket that is bound,
+/// only the new addresses are in question.
+fn refuse_impossible(changes: &mut Vec<InstanceChange<'_>>, installed: &Installed) -> Vec<String> {
+    let mut failed = Vec::new();
+    changes.retain(|change| {
+        let old = installed.text(Area::Plans, &plan_name(&change.plan.instance));
+        let old: Option<Plan> = old.and_then(|text| serde_json::from_str(text).ok());
+        let held = old
+            .filter(|_| change.bound)
+            .map(|plan| plan.endpoints)
+            .unwrap_or_default();
+        let mut new = change
+            .plan
+            .endpoints
+            .iter()
+            .filter(|endpoint| !held.contains(endpoint));
+        let check = |endpoint| ports::check(endpoint, change.plan.init_socket(endpoint));
+        match new.try_for_each(check) {
+            Err(error) if change.start => {
+                failed.push(format!("{}: {}", change.plan.instance, chain(&error)));
+                false
+            }
+            _ => true,
+        }
+    });
+    failed
+}
+
+fn say(lines: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let lines: Vec<_> = lines.collect();
+    print_lines(&lines).map_err(Failure::io("print"))
+}
