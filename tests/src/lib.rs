@@ -22,6 +22,7 @@ pub mod random;
 pub mod recipe;
 pub mod size;
 pub mod skip;
+pub mod stamps;
 pub mod tree;
 pub mod wait;
 pub mod world;

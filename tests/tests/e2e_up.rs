@@ -1,14 +1,7 @@
 //! `doze up`: from what runs to what `doze.toml` says, by the fewest steps.
-#![expect(
-    clippy::expect_used,
-    reason = "a surprise fails the test, and says what it was"
-)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -16,25 +9,13 @@ use std::time::Duration;
 use doze_tests::crowd::{Crowd, Tally};
 use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project, output, succeed};
+use doze_tests::stamps::Stamps;
 
 /// A project under systemd that is up and stays awake once it is.
 fn project() -> Option<Project> {
     let project = Project::new(Mode::Systemd, "1h")?;
     project.run(&["up"]);
     Some(project)
-}
-
-/// Every file below a folder with the time it changed and its inode: what has the same was not
-/// written.
-fn stamps(folder: &Path, found: &mut BTreeMap<PathBuf, (i64, i64, u64)>) {
-    for entry in fs::read_dir(folder).expect("it is there") {
-        let path = entry.expect("it can be listed").path();
-        let about = fs::symlink_metadata(&path).expect("it is there");
-        if about.is_dir() {
-            stamps(&path, found);
-        }
-        found.insert(path, (about.ctime(), about.ctime_nsec(), about.ino()));
-    }
 }
 
 /// The activator of an instance, by its plan.
@@ -51,26 +32,17 @@ fn a_second_up_prints_nothing_writes_nothing_restarts_nothing() {
     project.run(&["wake", "app"]);
     project.run(&["wake", "cache"]);
     let awake = project.processes();
-    let look = || {
-        let mut found = BTreeMap::new();
-        stamps(&project.world.home(), &mut found);
-        stamps(&project.world.runtime_dir().join("doze"), &mut found);
-        found
-    };
-    let before = look();
+    let (home, runtime) = (
+        project.world.home(),
+        project.world.runtime_dir().join("doze"),
+    );
+    let before = Stamps::of(&[&home, &runtime]);
     let second = output(&mut project.doze(&["up"]));
     assert!(second.status.success());
     assert_eq!(String::from_utf8_lossy(&second.stdout), "");
     assert_eq!(String::from_utf8_lossy(&second.stderr), "");
-    let after = look();
-    let changed: Vec<_> = after
-        .iter()
-        .filter(|(path, at)| before.get(*path) != Some(at))
-        .collect();
-    assert!(
-        changed.is_empty() && after.len() == before.len(),
-        "{changed:?}"
-    );
+    let changed = before.differences(&Stamps::of(&[&home, &runtime]));
+    assert!(changed.is_empty(), "{changed:?}");
     assert_eq!(project.processes(), awake);
 }
 
