@@ -8,6 +8,7 @@ mod apply;
 mod destroy;
 mod plan;
 mod reset;
+mod structure;
 mod turns;
 
 use std::process::Output;

@@ -1,0 +1,145 @@
+use camino::Utf8PathBuf;
+
+use super::*;
+use crate::tree::Tree;
+
+fn plan(instance: &str) -> Plan {
+    let paths = serde_json::json!({"wake_socket": "/w", "status_socket": "/s", "lock": "/l",
+        "data": "/d", "run": "/r", "log": "/g"});
+    serde_json::from_value(serde_json::json!({
+        "format": 1, "revision": "r", "project": "shop", "instance": instance, "engine": "e",
+        "idle_timeout_ms": null, "endpoints": [], "init_sockets": [], "open_to": "user",
+        "paths": paths, "driver": "/driver", "launcher": [],
+        "body": {"provision": {"fingerprint": "f", "block": {}}, "files": [], "members": [],
+            "upstream": "unix:/u", "hello": {"send": "", "ready": "", "busy": []},
+            "connection": {"variable": "V", "url": "u"}, "clients_speak_first": true,
+            "generates_code": false},
+    }))
+    .unwrap()
+}
+
+/// A project of `app` and `cache` of which `app` is awake and everything else is up.
+struct World {
+    project: ProjectName,
+    plans: Vec<Plan>,
+    units: BTreeMap<String, Unit>,
+    applied: Applied,
+}
+
+impl World {
+    fn new() -> Self {
+        let (up, off) = (true, false);
+        let unit = |is_active, is_running| Unit {
+            is_active,
+            is_running,
+        };
+        let units = [
+            ("doze-shop.target", unit(up, up)),
+            ("doze-shop-app.socket", unit(up, up)),
+            ("doze-shop-app.service", unit(up, up)),
+            ("doze-shop-cache.socket", unit(up, up)),
+            ("doze-shop-cache.service", unit(off, off)),
+        ];
+        let nowhere = Utf8PathBuf::from("/nowhere");
+        Self {
+            project: ProjectName::new("shop").unwrap(),
+            plans: vec![plan("app"), plan("cache")],
+            units: units.map(|(name, unit)| (name.to_owned(), unit)).into(),
+            applied: Applied::read(&nowhere, &Tree::default()).unwrap(),
+        }
+    }
+
+    fn decide(&self, names: &[InstanceName], steps: &[Step]) -> (Vec<Restart>, Vec<UnitChange>) {
+        let facts = Facts {
+            project: &self.project,
+            plans: &self.plans,
+            names,
+            steps,
+            units: &self.units,
+            enabled: true,
+            applied: &self.applied,
+        };
+        let decision = decide(&facts);
+        (decision.restarts(&BTreeMap::new()), decision.units())
+    }
+}
+
+fn change(area: Area, name: &str) -> Step {
+    Step::Change((area, name.into()))
+}
+
+fn restart(instance: &str, reason: Reason) -> Restart {
+    Restart {
+        instance: InstanceName::new(instance).unwrap(),
+        reason,
+        clients: 0,
+        holds: 0,
+    }
+}
+
+fn unit(action: UnitAction, unit: &str) -> UnitChange {
+    UnitChange {
+        action,
+        unit: unit.into(),
+    }
+}
+
+#[test]
+fn nothing_is_decided_where_nothing_differs() {
+    assert_eq!(World::new().decide(&[], &[]), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn new_settings_stop_what_is_awake_and_no_address() {
+    let steps = [
+        change(Area::Plans, "app.json"),
+        change(Area::Plans, "cache.json"),
+    ];
+    let stopped = vec![restart("app", Reason::Settings)];
+    assert_eq!(World::new().decide(&[], &steps), (stopped, Vec::new()));
+}
+
+#[test]
+fn an_address_moves_with_its_engine_and_with_no_other() {
+    let steps = [change(Area::Units, "doze-shop-app.socket")];
+    let moved = unit(UnitAction::Restart, "doze-shop-app.socket");
+    let stopped = vec![restart("app", Reason::Address)];
+    assert_eq!(World::new().decide(&[], &steps), (stopped, vec![moved]));
+    let steps = [change(Area::Units, "doze-shop-cache.socket")];
+    let moved = unit(UnitAction::Restart, "doze-shop-cache.socket");
+    assert_eq!(World::new().decide(&[], &steps), (Vec::new(), vec![moved]));
+}
+
+#[test]
+fn what_is_not_declared_any_more_is_stopped_once() {
+    let mut world = World::new();
+    world.plans.remove(0);
+    let remove = |area, name: &str| Step::Remove((area, name.into()));
+    let steps = [
+        remove(Area::Units, "doze-shop-app.socket"),
+        remove(Area::Units, "doze-shop-app.service"),
+        remove(Area::Plans, "app.json"),
+    ];
+    let stopped = vec![restart("app", Reason::Removed)];
+    let given_back = unit(UnitAction::Stop, "doze-shop-app.socket");
+    assert_eq!(world.decide(&[], &steps), (stopped, vec![given_back]));
+    world.units.retain(|name, _| !name.contains("-app."));
+    assert_eq!(world.decide(&[], &[]), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_project_that_was_never_up_is_started_with_its_target() {
+    let mut world = World::new();
+    world.units.clear();
+    let (stopped, started) = world.decide(&[], &[]);
+    let all = [
+        "doze-shop-app.socket",
+        "doze-shop-cache.socket",
+        "doze-shop.target",
+    ];
+    assert_eq!(stopped, []);
+    assert_eq!(started, all.map(|name| unit(UnitAction::Start, name)));
+    let only = [InstanceName::new("cache").unwrap()];
+    let started = world.decide(&only, &[]).1;
+    assert_eq!(started, [unit(UnitAction::Start, "doze-shop-cache.socket")]);
+}

@@ -1,0 +1,153 @@
+//! The structure inside a database: what is planned of it, and what applying makes of it.
+
+use doze_tests::User;
+use doze_tests::project::{Mode, Project};
+use doze_tests::skip::skip;
+
+use crate::{Guest, assert_settled, ended, project};
+
+/// A project whose database has a structure, and this beside the owner of it; `None` if the driver
+/// of Postgres has none to offer, which is said then.
+fn has_structure(project: &Project) -> Option<()> {
+    if project.plan("app").body.converge.is_none() {
+        skip("a driver of Postgres that converges");
+        return None;
+    }
+    Some(())
+}
+
+/// Its file with a schema in its database.
+fn with_schema(project: &Project) -> String {
+    declared(project, "[postgres.app.schema.s]\n")
+}
+
+fn declared(project: &Project, more: &str) -> String {
+    let toml = project.toml("1h");
+    toml.replace("[valkey.cache]", &format!("{more}\n[valkey.cache]"))
+}
+
+fn schemas(project: &Project) -> String {
+    project.sql("select count(*) from pg_namespace where nspname = 's'")
+}
+
+#[test]
+fn the_statements_for_a_live_engine_are_shown_and_run() {
+    let Some(project) = project() else { return };
+    let Some(()) = has_structure(&project) else {
+        return;
+    };
+    assert_eq!(schemas(&project), "0");
+    assert_settled(&project);
+    project.declare(&with_schema(&project));
+    let said = ended(&project, &["plan", "--check"], 5).out;
+    assert!(said.contains("structure\n  app: CREATE SCHEMA"), "{said}");
+    assert_eq!(schemas(&project), "0", "it was only shown");
+
+    let said = project.run(&["apply", "--yes"]);
+    assert_eq!(
+        said.matches("app: CREATE SCHEMA").count(),
+        2,
+        "shown, and run: {said}"
+    );
+    assert_eq!(schemas(&project), "1");
+    assert_settled(&project);
+}
+
+/// It is in no file of doze's, so only the live engine can tell.
+#[test]
+fn what_was_dropped_by_hand_is_seen_and_mended_under_its_clients() {
+    let Some(project) = project() else { return };
+    let Some(()) = has_structure(&project) else {
+        return;
+    };
+    project.declare(&with_schema(&project));
+    project.run(&["up"]);
+    assert_eq!(schemas(&project), "1");
+    assert_settled(&project);
+    project.sql("drop schema s");
+    let _guest = Guest::of(&project, "app");
+    let before = project.running("doze-activator");
+
+    let said = ended(&project, &["plan", "--check"], 5).out;
+    assert!(
+        said.starts_with("structure\n  app: CREATE SCHEMA"),
+        "{said}"
+    );
+    let said = project.run(&["apply"]);
+    assert_eq!(said.matches("app: CREATE SCHEMA").count(), 2, "{said}");
+    assert_eq!(schemas(&project), "1");
+    assert_eq!(
+        project.running("doze-activator"),
+        before,
+        "nobody was disturbed"
+    );
+    assert_settled(&project);
+}
+
+/// Upstream §3.10: a plan that compares objects does not see what is none, such as a grant.
+#[test]
+fn an_edit_of_nothing_but_an_attribute_is_no_empty_plan() {
+    let Some(project) = project() else { return };
+    let Some(()) = has_structure(&project) else {
+        return;
+    };
+    project.declare(&declared(&project, "[postgres.app.role.reader]\n"));
+    project.run(&["up"]);
+    project.run(&["wake", "app"]);
+    assert_settled(&project);
+    let limit = "[postgres.app.role.reader]\nconnection_limit = 3\n";
+    project.declare(&declared(&project, limit));
+    let said = ended(&project, &["plan", "--check"], 5).out;
+    assert!(said.contains("structure\n  app: ALTER ROLE"), "{said}");
+    project.run(&["apply", "--yes"]);
+    let live = "select rolconnlimit from pg_roles where rolname = 'reader'";
+    assert_eq!(project.sql(live), "3");
+    assert_settled(&project);
+}
+
+#[test]
+fn what_a_sleeping_engine_lacks_is_told_without_waking_it() {
+    let Some(project) = project() else { return };
+    let Some(()) = has_structure(&project) else {
+        return;
+    };
+    project.declare(&with_schema(&project));
+    project.run(&["up"]);
+    assert_settled(&project);
+    project.sql("select 1");
+    project.declare(&project.toml("1h"));
+    project.run(&["apply", "--yes"]);
+    project.sql("drop schema s");
+    project.run(&["sleep", "app"]);
+    project.declare(&with_schema(&project));
+    project.run(&["up"]);
+    let said = ended(&project, &["plan", "--check"], 5).out;
+    let told = "structure\n  app: not as declared; what has to be done is known when it wakes\n";
+    assert_eq!(said, told);
+    assert_eq!(project.processes(), []);
+
+    // Its boot does it, and apply tells what that was.
+    let said = project.run(&["apply"]);
+    assert!(said.contains("app: CREATE SCHEMA"), "{said}");
+    assert_eq!(schemas(&project), "1");
+    assert_settled(&project);
+}
+
+/// Postgres refuses root, and so its driver runs as the plan's launcher has it.
+#[test]
+fn root_asks_its_engines_as_well() {
+    let Some(project) = Project::of(User::Current, Mode::Systemd, "1h") else {
+        return;
+    };
+    project.run(&["up"]);
+    let Some(()) = has_structure(&project) else {
+        return;
+    };
+    project.run(&["wake", "app"]);
+    project.declare(&with_schema(&project));
+    let said = ended(&project, &["plan"], 0).out;
+    assert!(said.contains("app: CREATE SCHEMA"), "{said}");
+    project.run(&["apply", "--yes"]);
+    assert_eq!(schemas(&project), "1");
+    assert_settled(&project);
+}
