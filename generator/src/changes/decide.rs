@@ -30,6 +30,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) enabled: bool,
     /// What the units were started with.
     pub(crate) applied: &'a Applied,
+    /// The instances whose plans need no restart.
+    pub(crate) spared: &'a BTreeSet<InstanceName>,
 }
 
 /// A loaded unit.
@@ -131,7 +133,9 @@ fn instance<'a>(plan: &'a Plan, facts: &Facts<'_>, touched: &BTreeSet<&str>) -> 
     // A manager that has loaded a damaged socket unit has let go of its addresses.
     let damaged = touched.contains(socket.as_str());
     let rebind = bound && (damaged || changed(&socket, &socket));
-    let restart = rebind || changed(&service, &plan_name(&plan.instance));
+    let spared = facts.spared.contains(&plan.instance);
+    let by_plan = !spared && changed(&service, &plan_name(&plan.instance));
+    let restart = rebind || by_plan || changed(&service, &service);
     // A boot that fails again and again goes by the old plan, too.
     let running = unit(&service).is_running;
     let wanted = facts.names.is_empty() || facts.names.contains(&plan.instance);

@@ -20,7 +20,7 @@ pub(super) fn run(context: &Context, yes: bool, prune: bool) -> Result<(), Failu
     up::refuse_taken_name(context, &project.name, &project.source)?;
     let holder = Holder::find(context, &project.name)?;
     let look = |supply: &mut Supply| {
-        let observed = Observed::read(context, &compiled, holder.systemd())?;
+        let observed = Observed::read(context, &compiled, holder.systemd())?.sparing(&compiled);
         let changes = plan::propose(context, &compiled, supply, &observed, prune)?;
         Ok::<_, Failure>((observed, changes))
     };

@@ -1,13 +1,20 @@
 //! What is there of a project: what every command that changes something decides by.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
-use doze_contract::{InstanceName, ProjectName, status::Status};
+use doze_contract::{
+    InstanceName, Plan, ProjectName,
+    status::{Phase, Status},
+};
 
 use super::{Compiled, Context};
 use crate::{
     awake,
     changes::{Applied, Decision, Facts, FileAction, FileChange, Unit, decide},
+    compile::plan_name,
     failure::Failure,
     foreground, fsx,
     systemd::{self, Systemd},
@@ -42,7 +49,7 @@ impl Holder {
 /// What is there of a project, by which every command that changes something decides. Reading it changes nothing and wakes nobody.
 pub(super) struct Observed {
     pub(super) roots: Roots,
-    pub(super) installed: Installed,
+    installed: Installed,
     /// From the installed files to those that belong there; without units where no manager holds
     /// the sockets.
     pub(super) steps: Vec<Step>,
@@ -52,6 +59,8 @@ pub(super) struct Observed {
     pub(super) applied: Applied,
     /// The instances that are awake.
     pub(super) awake: BTreeMap<InstanceName, Status>,
+    /// Those that are not to be stopped for their new plans.
+    spared: BTreeSet<InstanceName>,
 }
 
 impl Observed {
@@ -85,7 +94,36 @@ impl Observed {
             enabled,
             applied,
             awake: awake(context, project)?,
+            spared: BTreeSet::new(),
         })
+    }
+
+    /// Spares the engines of which nothing but the structure inside changed, for a command that
+    /// makes that as declared itself.
+    pub(super) fn sparing(mut self, compiled: &Compiled) -> Self {
+        let plans = compiled.plans.iter();
+        let spared = plans.filter(|plan| self.differs_in_structure_alone(plan));
+        self.spared = spared.map(|plan| plan.instance.clone()).collect();
+        self
+    }
+
+    fn differs_in_structure_alone(&self, plan: &Plan) -> bool {
+        let (Some(status), Some(mut old)) = (
+            self.awake.get(&plan.instance),
+            self.installed_plan(&plan.instance),
+        ) else {
+            return false;
+        };
+        let runs_old = is_ready(status) && status.revision == old.revision;
+        old.revision.clone_from(&plan.revision);
+        old.body.converge.clone_from(&plan.body.converge);
+        runs_old && old == *plan
+    }
+
+    /// The plan of an instance that is installed and can be read.
+    pub(super) fn installed_plan(&self, instance: &InstanceName) -> Option<Plan> {
+        let text = self.installed.text(Area::Plans, &plan_name(instance))?;
+        serde_json::from_str(text).ok()
     }
 
     /// What has to be done to the units; nothing where no manager holds the sockets.
@@ -103,6 +141,7 @@ impl Observed {
             units,
             enabled: self.enabled,
             applied: &self.applied,
+            spared: &self.spared,
         }))
     }
 
@@ -135,6 +174,11 @@ impl Observed {
         };
         self.steps.iter().map(change).collect()
     }
+}
+
+/// Whether an awake engine serves.
+pub(super) fn is_ready(status: &Status) -> bool {
+    matches!(status.phase, Phase::Serving | Phase::Idling)
 }
 
 /// The instances of a project that are awake, declared or not. An activator that does not answer

@@ -10,23 +10,20 @@ use std::{
 };
 
 use camino::Utf8Path;
-use doze_contract::{
-    Plan,
-    error::chain,
-    protocol::Change,
-    status::{Phase, Status},
-};
+use doze_contract::{Plan, error::chain, protocol::Change};
 
-use super::{Compiled, observed::Observed, wake};
+use super::{
+    Compiled,
+    observed::{Observed, is_ready},
+    wake,
+};
 use crate::{
     awake,
     changes::{Structure, statements},
-    compile::plan_name,
     drivers::{self, DriverError},
     failure::Failure,
     fsx,
     output::{complain, harmless, print_lines},
-    tree::Area,
 };
 
 /// The files in a data directory with the fingerprints that it was provisioned and converged for.
@@ -77,17 +74,10 @@ fn of_instance(plan: &Plan, changes: Option<Vec<Change>>) -> Result<Option<Struc
 
 /// Whether the engine that runs is ready, and one that the driver of the new plan knows to find.
 fn is_asked(plan: &Plan, observed: &Observed) -> bool {
-    let status = observed.awake.get(&plan.instance);
-    let installed = observed
-        .installed
-        .text(Area::Plans, &plan_name(&plan.instance));
-    let installed: Option<Plan> = installed.and_then(|text| serde_json::from_str(text).ok());
     let same = |old: Plan| old.engine == plan.engine && old.body.upstream == plan.body.upstream;
-    plan.body.converge.is_some() && status.is_some_and(is_ready) && installed.is_some_and(same)
-}
-
-fn is_ready(status: &Status) -> bool {
-    matches!(status.phase, Phase::Serving | Phase::Idling)
+    plan.body.converge.is_some()
+        && observed.awake.get(&plan.instance).is_some_and(is_ready)
+        && observed.installed_plan(&plan.instance).is_some_and(same)
 }
 
 /// What the driver would do to the live engine; nothing if it has fallen asleep meanwhile.
@@ -149,7 +139,21 @@ fn converge_one(plan: &Plan) -> Result<Vec<String>, Failure> {
     let mut lines = converged_by_boot(name, &said);
     let changes = drivers::converge(plan, false).map_err(|error| failed(plan, error))?;
     lines.extend(statements(name, &changes));
+    stamp(plan)?;
     Ok(lines)
+}
+
+/// Notes what the data was converged for, as the activator does after a boot.
+fn stamp(plan: &Plan) -> Result<(), Failure> {
+    let Some(declared) = &plan.body.converge else {
+        return Ok(());
+    };
+    let path = plan.paths.data.join(CONVERGED);
+    let write = || match fsx::read(&path)? {
+        Some(stamp) if stamp == declared.fingerprint => Ok(()),
+        _ => fsx::replace(&path, &declared.fingerprint, 0o600),
+    };
+    write().map_err(Failure::io(format!("write {path}")))
 }
 
 /// What came to a log since it was so long; all of a new one.

@@ -41,15 +41,32 @@ fn the_statements_for_a_live_engine_are_shown_and_run() {
     project.declare(&with_schema(&project));
     let said = ended(&project, &["plan", "--check"], 5).out;
     assert!(said.contains("structure\n  app: CREATE SCHEMA"), "{said}");
+    assert!(!said.contains("restarts"), "{said}");
     assert_eq!(schemas(&project), "0", "it was only shown");
 
-    let said = project.run(&["apply", "--yes"]);
+    // Nothing but the structure changed, so nobody is disturbed.
+    let _guest = Guest::of(&project, "app");
+    let before = project.running("doze-activator");
+    let said = project.run(&["apply"]);
     assert_eq!(
         said.matches("app: CREATE SCHEMA").count(),
         2,
         "shown, and run: {said}"
     );
     assert_eq!(schemas(&project), "1");
+    assert_eq!(project.running("doze-activator"), before);
+    assert_settled(&project);
+    project.run(&["sleep", "app"]);
+    assert_settled(&project);
+    assert_eq!(schemas(&project), "1");
+    assert_settled(&project);
+
+    // The everyday command leaves it to the next boot, and says so.
+    let more = "[postgres.app.schema.s]\n[postgres.app.schema.s2]\n";
+    project.declare(&declared(&project, more));
+    assert_eq!(project.run(&["up"]), "app: stops for its new settings\n");
+    let count = "select count(*) from pg_namespace where nspname = 's2'";
+    assert_eq!(project.sql(count), "1");
     assert_settled(&project);
 }
 

@@ -1,3 +1,5 @@
+use std::slice;
+
 use camino::Utf8PathBuf;
 
 use super::*;
@@ -24,6 +26,7 @@ struct World {
     plans: Vec<Plan>,
     units: BTreeMap<String, Unit>,
     applied: Applied,
+    spared: BTreeSet<InstanceName>,
 }
 
 impl World {
@@ -46,6 +49,7 @@ impl World {
             plans: vec![plan("app"), plan("cache")],
             units: units.map(|(name, unit)| (name.to_owned(), unit)).into(),
             applied: Applied::read(&nowhere, &Tree::default()).unwrap(),
+            spared: BTreeSet::new(),
         }
     }
 
@@ -58,6 +62,7 @@ impl World {
             units: &self.units,
             enabled: true,
             applied: &self.applied,
+            spared: &self.spared,
         };
         let decision = decide(&facts);
         (decision.restarts(&BTreeMap::new()), decision.units())
@@ -97,6 +102,20 @@ fn new_settings_stop_what_is_awake_and_no_address() {
     ];
     let stopped = vec![restart("app", Reason::Settings)];
     assert_eq!(World::new().decide(&[], &steps), (stopped, Vec::new()));
+}
+
+#[test]
+fn what_is_spared_stops_for_its_service_alone() {
+    let mut world = World::new();
+    world.spared.insert(InstanceName::new("app").unwrap());
+    let plan = change(Area::Plans, "app.json");
+    let service = change(Area::Units, "doze-shop-app.service");
+    assert_eq!(
+        world.decide(&[], slice::from_ref(&plan)),
+        (Vec::new(), Vec::new())
+    );
+    let stopped = vec![restart("app", Reason::Settings)];
+    assert_eq!(world.decide(&[], &[plan, service]), (stopped, Vec::new()));
 }
 
 #[test]

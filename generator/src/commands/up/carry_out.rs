@@ -7,13 +7,12 @@ use super::{Compiled, Context, Observed, line, write};
 use crate::{
     changes::{InstanceChange, Restart},
     commands::register,
-    compile::plan_name,
     failure::Failure,
     limits,
     output::{complain, print_lines},
     ports,
     systemd::{self, Systemd},
-    tree::{Area, Installed},
+    tree::Area,
 };
 
 /// Brings what runs in line with what is declared. The caller holds the project's lock, since
@@ -36,7 +35,7 @@ pub(in crate::commands) fn carry_out(
         register::try_out(context, compiled, systemd)?;
     }
     // An address that cannot be had is known before anything is touched for it.
-    let mut failed = refuse_impossible(&mut decision.instances, &observed.installed);
+    let mut failed = refuse_impossible(&mut decision.instances, observed);
     let named = decision.restarts(&observed.awake);
     say(named.iter().map(Restart::line))?;
 
@@ -113,12 +112,11 @@ pub(in crate::commands) fn carry_out(
 
 /// Takes out the changes whose addresses cannot be had, and returns why. Of a socket that is bound,
 /// only the new addresses are in question.
-fn refuse_impossible(changes: &mut Vec<InstanceChange<'_>>, installed: &Installed) -> Vec<String> {
+fn refuse_impossible(changes: &mut Vec<InstanceChange<'_>>, observed: &Observed) -> Vec<String> {
     let mut failed = Vec::new();
     changes.retain(|change| {
-        let old = installed.text(Area::Plans, &plan_name(&change.plan.instance));
-        let old: Option<Plan> = old.and_then(|text| serde_json::from_str(text).ok());
-        let held = old
+        let held = observed
+            .installed_plan(&change.plan.instance)
             .filter(|_| change.bound)
             .map(|plan| plan.endpoints)
             .unwrap_or_default();
