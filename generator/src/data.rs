@@ -41,6 +41,19 @@ pub(crate) fn set_aside(path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     Ok(renamed.map(|()| aside))
 }
 
+/// Removes what commands that were killed have set aside among the data in a folder. Whoever has
+/// the lock of the project may do that.
+pub(crate) fn sweep(folder: &Utf8Path) -> io::Result<()> {
+    let entries = fsx::missing_is_none(folder.read_dir_utf8())?;
+    for entry in entries.into_iter().flatten() {
+        let entry = entry?;
+        if is_aside(entry.file_name()) {
+            remove(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a file, a link, or a folder with all that is in it. That it is not there is as good.
 pub(crate) fn remove(path: &Utf8Path) -> io::Result<()> {
     let Some(found) = fsx::missing_is_none(fs::symlink_metadata(path))? else {
@@ -58,6 +71,10 @@ pub(crate) fn remove(path: &Utf8Path) -> io::Result<()> {
 fn aside(path: &Utf8Path) -> Utf8PathBuf {
     let name = path.file_name().unwrap_or_default();
     path.with_file_name(format!(".{name}.gone"))
+}
+
+fn is_aside(name: &str) -> bool {
+    name.starts_with('.') && Utf8Path::new(name).extension() == Some("gone")
 }
 
 #[cfg(test)]
@@ -87,8 +104,8 @@ mod tests {
             "that was another one"
         );
         remove(&aside).unwrap();
-        let aside = set_aside(&root.join("data/moved")).unwrap().unwrap();
-        remove(&aside).unwrap();
+        set_aside(&root.join("data/moved")).unwrap().unwrap();
+        sweep(&root.join("data")).unwrap();
         assert_eq!(fs::read_dir(root.join("data")).unwrap().count(), 0);
         assert!(precious.join("file").is_file());
         assert_eq!(set_aside(&data).unwrap(), None);

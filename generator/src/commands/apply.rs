@@ -53,6 +53,9 @@ pub(super) fn run(context: &Context, yes: bool, prune: bool) -> Result<(), Failu
             }
         }
     }
+    if prune {
+        removal::sweep(context, &project.name)?;
+    }
     if changes.is_empty() {
         return Ok(());
     }

@@ -28,6 +28,12 @@ pub(super) fn run(context: &Context, check: bool, json: bool, prune: bool) -> Re
     } else {
         show(&changes)?;
     }
+    if matches!(holder, Holder::Listener) && !observed.steps.is_empty() {
+        complain(format_args!(
+            "note: {} is up in the foreground of another terminal; stop it there first\n",
+            changes.project
+        ));
+    }
     if check && !changes.is_empty() {
         return Err(Failure::Told(Exit::Drift));
     }

@@ -1,8 +1,9 @@
-//! Removing the data of an instance that nobody has open.
+//! Removing the data of instances that nobody has open.
 
-use doze_contract::{exit::Exit, plan::Paths};
+use doze_contract::{ProjectName, exit::Exit, plan::Paths};
 use doze_registry::lock::FileLock;
 
+use super::Context;
 use crate::{data, failure::Failure};
 
 /// Removes the data of an instance, if there is any. Fails if somebody has it open.
@@ -20,6 +21,13 @@ pub(super) fn remove_locked(paths: &Paths, lock: FileLock) -> Result<(), Failure
     let aside = data::set_aside(&paths.data).map_err(cannot())?;
     drop(lock);
     aside.map_or(Ok(()), |aside| data::remove(&aside).map_err(cannot()))
+}
+
+/// Removes what commands that were killed have left of such data. The caller holds the project's
+/// lock.
+pub(super) fn sweep(context: &Context, project: &ProjectName) -> Result<(), Failure> {
+    let folder = context.dirs.data(project);
+    data::sweep(&folder).map_err(Failure::io(format!("remove what is left in {folder}")))
 }
 
 /// The data cannot be removed now.

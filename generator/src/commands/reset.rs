@@ -31,13 +31,10 @@ pub(super) fn run(context: &Context, name: &str, yes: bool) -> Result<(), Failur
     up::refuse_taken_name(context, &project, &source)?;
     let paths = context.dirs.instance(&project, &instance);
     let size = data::size(&paths.data).map_err(Failure::io(format!("measure {}", paths.data)))?;
-    if size == 0 {
-        return print_lines(&[format!("`{name}` has no data")]).map_err(Failure::io("print"));
-    }
     for line in told(context, &project, &instance, &paths, size)? {
         complain(format_args!("{line}\n"));
     }
-    if !yes {
+    if !yes && size > 0 {
         let harm = format!("remove {}", paths.data);
         if !confirm::can_ask() {
             return Err(confirm::unasked(&format!("reset {name}"), &[harm]));
@@ -45,12 +42,15 @@ pub(super) fn run(context: &Context, name: &str, yes: bool) -> Result<(), Failur
         confirm::ask(&format!("{harm}?"))?;
     }
     let _lock = up::lock(context, &project)?;
-    let lock = asleep(name, &paths)?;
-    removal::remove_locked(&paths, lock)?;
-    print_lines(&[format!(
-        "{name}: its data is gone; the next client has it made anew"
-    )])
-    .map_err(Failure::io("print"))
+    removal::sweep(context, &project)?;
+    let done = if size == 0 {
+        "has no data"
+    } else {
+        let lock = asleep(name, &paths)?;
+        removal::remove_locked(&paths, lock)?;
+        "its data is gone; the next client has it made anew"
+    };
+    print_lines(&[format!("{name}: {done}")]).map_err(Failure::io("print"))
 }
 
 /// What somebody has to know who is asked.
@@ -61,6 +61,9 @@ fn told(
     paths: &Paths,
     size: u64,
 ) -> Result<Vec<String>, Failure> {
+    if size == 0 {
+        return Ok(Vec::new());
+    }
     let mut lines = vec![format!(
         "{instance}: {} in {}",
         HumanBytes(size),

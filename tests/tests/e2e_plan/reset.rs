@@ -38,7 +38,12 @@ fn its_next_client_finds_an_instance_as_new(mode: Mode) {
     assert_eq!(project.sql("select to_regclass('t') is null"), "t");
     assert!(guest.is_served(), "it is none of its business");
     project.run(&["reset", "app", "--yes"]);
-    assert_eq!(project.run(&["reset", "app", "-y"]), "`app` has no data\n");
+    // As a killed one leaves it.
+    let left = project
+        .world
+        .write(project.home().join("data/.app.gone/file"), "");
+    assert_eq!(project.run(&["reset", "app", "-y"]), "app: has no data\n");
+    assert!(!left.try_exists().expect("it can be looked for"));
     if mode == Mode::Foreground {
         project.down();
     }

@@ -1,10 +1,12 @@
 //! The structure inside a database: what is planned of it, and what applying makes of it.
 
-use doze_tests::User;
 use doze_tests::project::{Mode, Project};
 use doze_tests::skip::skip;
+use doze_tests::{User, in_both_modes};
 
 use crate::{Guest, assert_settled, ended, project};
+
+in_both_modes!(what_was_dropped_by_hand_is_seen_and_mended_under_its_clients);
 
 /// A project whose database has a structure, and this beside the owner of it; `None` if the driver
 /// of Postgres has none to offer, which is said then.
@@ -71,14 +73,19 @@ fn the_statements_for_a_live_engine_are_shown_and_run() {
 }
 
 /// It is in no file of doze's, so only the live engine can tell.
-#[test]
-fn what_was_dropped_by_hand_is_seen_and_mended_under_its_clients() {
-    let Some(project) = project() else { return };
+fn what_was_dropped_by_hand_is_seen_and_mended_under_its_clients(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "1h") else {
+        return;
+    };
+    project.run(&["generate"]);
     let Some(()) = has_structure(&project) else {
         return;
     };
     project.declare(&with_schema(&project));
-    project.run(&["up"]);
+    match mode {
+        Mode::Systemd => drop(project.run(&["up"])),
+        Mode::Foreground => project.up(),
+    }
     assert_eq!(schemas(&project), "1");
     assert_settled(&project);
     project.sql("drop schema s");
@@ -99,6 +106,16 @@ fn what_was_dropped_by_hand_is_seen_and_mended_under_its_clients() {
         "nobody was disturbed"
     );
     assert_settled(&project);
+    if mode == Mode::Foreground {
+        // Plans are read once, by whoever holds the sockets.
+        project.declare(&project.toml("1h"));
+        let said = ended(&project, &["apply", "--yes"], 1).err;
+        assert!(
+            said.contains("in the foreground of another terminal"),
+            "{said}"
+        );
+        project.down();
+    }
 }
 
 /// Upstream §3.10: a plan that compares objects does not see what is none, such as a grant.
