@@ -135,3 +135,38 @@ impl Drop for Talk {
         drop(self.child.wait());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_driver_that_takes_too_long_is_ended() {
+        let path = Utf8Path::new("1000");
+        let mut talk = Talk::start_behind(&words(&["sleep"]), path).unwrap();
+        let within = Some(Duration::from_millis(20));
+        let error = talk.ask_within(path, Call::Describe, within).unwrap_err();
+        let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        assert!(
+            matches!(&error, DriverError::Silent { source, .. } if timed_out(source)),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_driver_is_heard_to_the_end_of_its_line_behind_its_launcher() {
+        let path = Utf8Path::new("the driver");
+        let script = r#"read -r line; printf '{"error":'; printf '"%s"}\nmore' "$0""#;
+        let mut talk = Talk::start_behind(&words(&["sh", "-c", script]), path).unwrap();
+        let within = Some(Duration::from_mins(1));
+        let error = talk.ask_within(path, Call::Describe, within).unwrap_err();
+        assert!(
+            matches!(&error, DriverError::Refused { message, .. } if message == "the driver"),
+            "{error}"
+        );
+    }
+}
