@@ -11,7 +11,7 @@ use doze_registry::lock::FileLock;
 use doze_units::Prefix;
 use indicatif::HumanBytes;
 
-use super::{Context, confirm, observed, removal, up};
+use super::{Context, confirm, observed, register, removal, up};
 use crate::{
     changes::crowd,
     config, data,
@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, yes: bool) -> Result<(), Failure> {
 
     let control = context.control(&project);
     foreground::down(&control).map_err(Failure::io("stop the listener in the foreground"))?;
-    units(context, &project)?;
+    units(context, &project, &source)?;
     remove_data(context, &project)?;
     let derived = source.with_file_name(".doze");
     for path in [context.dirs.sockets(&project), derived] {
@@ -64,7 +64,7 @@ fn told(context: &Context, project: &ProjectName) -> Result<Vec<String>, Failure
 }
 
 /// Stops and disables the units, and removes their files.
-fn units(context: &Context, project: &ProjectName) -> Result<(), Failure> {
+fn units(context: &Context, project: &ProjectName, source: &Utf8Path) -> Result<(), Failure> {
     let folder = &context.dirs.units;
     systemd::disable(folder, project).map_err(Failure::io("disable the target"))?;
     let systemd = Systemd::connect()?;
@@ -75,6 +75,7 @@ fn units(context: &Context, project: &ProjectName) -> Result<(), Failure> {
         let left = left.filter_map(|(name, unit)| unit.is_running.then_some(name));
         systemd.stop(&left.collect::<Vec<_>>())?;
     }
+    let registered = register::take_back(context, project, source)?;
     let prefix = Prefix::of(project);
     let mut removed = Vec::new();
     for path in children(folder)? {
@@ -85,7 +86,7 @@ fn units(context: &Context, project: &ProjectName) -> Result<(), Failure> {
         data::remove(&path).map_err(cannot_remove(&path))?;
     }
     match systemd {
-        Some(systemd) if !removed.is_empty() => {
+        Some(systemd) if registered || !removed.is_empty() => {
             systemd.reload()?;
             Ok(systemd.forget(&removed)?)
         }

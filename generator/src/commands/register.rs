@@ -249,10 +249,17 @@ fn write(context: &Context, project: &ProjectName, source: &Utf8Path) -> Result<
     registered::write(&context.dirs, project, source).map_err(Failure::io("register the project"))
 }
 
-fn take_back(context: &Context, project: &ProjectName, source: &Utf8Path) -> Result<(), Failure> {
+/// Ends the registration, if there is one; the manager has to be reloaded then.
+pub(super) fn take_back(
+    context: &Context,
+    project: &ProjectName,
+    source: &Utf8Path,
+) -> Result<bool, Failure> {
     let cannot = || Failure::io("take the registration back");
-    if let Some(file) = registered::find(&context.dirs, source) {
-        registered::remove(&file).map_err(cannot())?;
+    let file = registered::find(&context.dirs, source);
+    if let Some(file) = &file {
+        registered::remove(file).map_err(cannot())?;
     }
-    registered::unlink_plans(&context.dirs, project).map_err(cannot())
+    registered::unlink_plans(&context.dirs, project).map_err(cannot())?;
+    Ok(file.is_some())
 }
