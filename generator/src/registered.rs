@@ -129,7 +129,7 @@ pub(crate) fn link_plans(dirs: &Dirs, project: &ProjectName) -> io::Result<()> {
     }
 }
 
-/// Makes room for plans that are not generated. Whether there was a link.
+/// Makes room for plans that are not generated.
 pub(crate) fn unlink_plans(dirs: &Dirs, project: &ProjectName) -> io::Result<()> {
     let link = dirs.plans(project);
     match fs::symlink_metadata(&link) {

@@ -51,7 +51,7 @@ fn a_registered_project_is_served_from_generated_units_and_at_the_next_login() {
 /// What is awake goes on, whether it is handed over or its manager reloads.
 #[test]
 fn an_instance_that_is_awake_is_handed_over_undisturbed() {
-    let Some(project) = prepared("1h") else {
+    let Some(project) = prepared(Mode::Systemd, "1h") else {
         return;
     };
     project.run(&["up"]);
@@ -199,6 +199,30 @@ fn a_registration_that_is_taken_back_leaves_nothing() {
 }
 
 #[test]
+fn a_registered_project_can_be_up_in_the_foreground_meanwhile() {
+    let Some(mut project) = prepared(Mode::Foreground, "1h") else {
+        return;
+    };
+    project.run(&["up", "--register"]);
+    assert_eq!(project.cached(&["set", "k", "v"]), "OK");
+    project.run(&["down"]);
+    project.up();
+    assert_eq!(project.cached(&["get", "k"]), "v");
+    reload(&project);
+    project.run(&["sleep", "cache"]);
+    assert_eq!(project.cached(&["get", "k"]), "v", "by a plan of its own");
+    project.down();
+    project.run(&["up"]);
+    assert_eq!(project.cached(&["get", "k"]), "v");
+    let plans = project.home().join("plans");
+    assert!(
+        fs::symlink_metadata(plans)
+            .expect("it is there")
+            .is_symlink()
+    );
+}
+
+#[test]
 fn without_the_generator_a_project_stays_as_it_was() {
     let Some(project) = Project::new(Mode::Systemd, "1h") else {
         return;
@@ -322,7 +346,7 @@ fn nothing_is_stopped_when_the_generator_is_gone() {
 
 #[test]
 fn a_unit_that_hides_a_generated_one_is_named() {
-    let Some(project) = prepared("1h") else {
+    let Some(project) = prepared(Mode::Systemd, "1h") else {
         return;
     };
     project.run(&["up"]);
@@ -345,8 +369,8 @@ fn a_unit_that_hides_a_generated_one_is_named() {
 }
 
 /// A project on a machine that has the generator.
-fn prepared(idle_timeout: &str) -> Option<Project> {
-    let project = Project::new(Mode::Systemd, idle_timeout)?;
+fn prepared(mode: Mode, idle_timeout: &str) -> Option<Project> {
+    let project = Project::new(mode, idle_timeout)?;
     let generators = project.world.generators();
     fs::create_dir(&generators).expect("a fresh folder");
     let doze = project.world.programs().join("doze");
@@ -356,7 +380,7 @@ fn prepared(idle_timeout: &str) -> Option<Project> {
 
 /// Likewise, that is registered and up.
 fn registered(idle_timeout: &str) -> Option<Project> {
-    let project = prepared(idle_timeout)?;
+    let project = prepared(Mode::Systemd, idle_timeout)?;
     project.run(&["up", "--register"]);
     Some(project)
 }
