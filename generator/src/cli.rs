@@ -67,6 +67,13 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Write a doze.toml from what another tool declares
+    #[command(disable_help_subcommand = true)]
+    Import {
+        /// What it is
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
     /// Write the units and plans, and start nothing
     Generate {
         /// Write everything below this folder instead of where it is used
@@ -233,6 +240,30 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+/// The commands of `doze import`.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Read a compose file
+    Compose {
+        /// What to read, and where to write
+        #[command(flatten)]
+        target: ImportTarget,
+    },
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub struct ImportTarget {
+    /// The file to read
+    pub file: Utf8PathBuf,
+    /// The file to write; - is standard output [default: doze.toml here]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<Utf8PathBuf>,
+    /// Replace one that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// The commands of `doze lock`.

@@ -11,6 +11,7 @@ mod env;
 mod generate;
 mod generator;
 mod hold;
+mod import;
 mod info;
 mod init;
 mod lock;
@@ -98,6 +99,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     };
     let done = |()| Exit::Done.into();
     match cli.command {
+        Command::Import { command } => import::run(&context, &command).map(done),
         Command::Init { force } => init::run(&context, force).map(done),
         Command::Generate { out, check } => {
             generate::run(&context, out.as_deref(), check).map(done)

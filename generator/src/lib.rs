@@ -19,6 +19,7 @@ mod file_lock;
 pub mod foreground;
 mod fsx;
 mod limits;
+pub mod import;
 mod output;
 pub mod ports;
 mod registered;
