@@ -212,6 +212,8 @@ pub enum Command {
         /// Only names with this in them
         word: Option<String>,
     },
+    /// Print the JSON Schema of doze.toml, for editors
+    Schema,
     /// Print what is known of an engine: its keys, its versions
     Info {
         /// The engine

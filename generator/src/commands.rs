@@ -24,6 +24,7 @@ mod registry;
 mod removal;
 mod reset;
 mod run;
+mod schema;
 mod search;
 mod sleep;
 mod status;
@@ -139,6 +140,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             StoreCommand::Verify => store::verify(&context).map(done),
             StoreCommand::Gc => store::gc(&context).map(done),
         },
+        Command::Schema => schema::run(&context).map(done),
         Command::Search { word } => search::run(&context, word.as_deref()).map(done),
         Command::Info { engine } => info::run(&context, &engine).map(done),
         Command::Registry { command } => registry::run(&context, command).map(done),
@@ -200,6 +202,9 @@ impl Context {
         let plans = compile::plans(&project, &host, &drivers)?;
         let tree = compile::compile(&project, &plans, &host)?;
         let compiled = Compiled {
+        let schema = crate::schema::text(&drivers);
+        let tree = compile::compile(&project, &plans, schema, &host)?;
+        Ok(Compiled {
             project,
             plans,
             tree,

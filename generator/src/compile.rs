@@ -20,6 +20,7 @@ use crate::{
     config::{Instance, Project, Wish},
     dirs::{Dirs, SOURCE},
     drivers::{DriverError, Drivers},
+    schema,
     tree::{Area, Tree},
 };
 
@@ -227,8 +228,14 @@ fn init_sockets(project: &Project, instance: &Instance, host: &Host) -> Vec<Init
     unix.enumerate().map(socket).collect()
 }
 
-/// Everything that the project's plans become: the plans themselves, the units, the endpoints.
-pub fn compile(project: &Project, plans: &[Plan], host: &Host) -> Result<Tree, CompileError> {
+/// Everything that the project's plans become: the plans themselves, the units, the endpoints. The
+/// schema of the file goes with them.
+pub fn compile(
+    project: &Project,
+    plans: &[Plan],
+    schema: String,
+    host: &Host,
+) -> Result<Tree, CompileError> {
     let mut tree = Tree::default();
     let units = ProjectUnits {
         project: &project.name,
@@ -256,6 +263,7 @@ pub fn compile(project: &Project, plans: &[Plan], host: &Host) -> Result<Tree, C
     }
     tree.private(Area::Plans, SOURCE, format!("{}\n", project.source));
     endpoints(&mut tree, &project.name, plans)?;
+    tree.public(Area::Project, schema::FILE_NAME, schema);
     Ok(tree)
 }
 

@@ -23,6 +23,7 @@ pub mod import;
 mod output;
 pub mod ports;
 mod registered;
+pub mod schema;
 pub mod supply;
 mod systemd;
 pub mod toolchain;

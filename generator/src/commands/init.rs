@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     fsx,
     output::print,
+    schema::SCHEMA_LINE,
     toolchain::{Toolchains, newest_known},
 };
 
@@ -50,6 +51,7 @@ fn starter(context: &Context, folder: &Utf8Path) -> Result<String, Failure> {
     let (mut names, mut ports) = (BTreeSet::new(), Vec::new());
     // Writing to memory does not fail.
     let mut line = |line: &str| drop(writeln!(text, "{line}"));
+    line(SCHEMA_LINE);
     line("# Every instance has a permanent address and runs only while somebody is connected.");
     line("# `doze up` holds the addresses, `doze env` prints the URLs.");
     line("");

@@ -7,9 +7,7 @@ use serde_json::{Map, Value as Json};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::{ImportError, Note, Surroundings, plain};
-
-/// The line by which editors find the schema of the file.
-pub(crate) const SCHEMA_LINE: &str = "#:schema ./.doze/schema.json";
+use crate::schema::SCHEMA_LINE;
 
 /// An instance on its way into the file. Its texts are written as they are: those that are no
 /// expressions are escaped already.

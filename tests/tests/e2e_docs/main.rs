@@ -9,6 +9,7 @@ mod examples;
 mod markdown;
 mod reference;
 mod registry;
+mod schema;
 mod session;
 mod wildcard;
 mod write_an_engine;
