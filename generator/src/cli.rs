@@ -253,6 +253,12 @@ pub enum ImportCommand {
         #[command(flatten)]
         target: ImportTarget,
     },
+    /// Read a doze.hcl
+    Hcl {
+        /// What to read, and where to write
+        #[command(flatten)]
+        target: ImportTarget,
+    },
 }
 
 /// What to import, and where to.

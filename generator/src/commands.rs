@@ -200,11 +200,9 @@ impl Context {
             )));
         }
         let plans = compile::plans(&project, &host, &drivers)?;
-        let tree = compile::compile(&project, &plans, &host)?;
-        let compiled = Compiled {
         let schema = crate::schema::text(&drivers);
         let tree = compile::compile(&project, &plans, schema, &host)?;
-        Ok(Compiled {
+        let compiled = Compiled {
             project,
             plans,
             tree,

@@ -5,6 +5,7 @@
 
 pub mod compose;
 mod document;
+pub mod hcl;
 
 use doze_contract::{
     EngineName, Version,

@@ -1,5 +1,5 @@
-//! `doze import compose` with the structure of five public projects: what is not carried over is
-//! said, and clients with the credentials of the compose file are served at its ports.
+//! `doze import compose` with the structure of five public projects, and `doze import hcl`: what is not carried over is
+//! said, and clients with the credentials of the file are served at its ports.
 //!
 //! The files are ours; of the projects they have the services, images, ports and odd corners.
 #![expect(
@@ -16,7 +16,7 @@ use doze_tests::programs::workspace;
 use doze_tests::project::{output, succeed};
 use doze_tests::{Tree, World, needed};
 
-/// A compose file with what is around it.
+/// A file to import with what is around it.
 struct Moving {
     name: &'static str,
     world: World,
@@ -45,6 +45,22 @@ impl Moving {
         workspace().join("tests/tests/import").join(self.name)
     }
 
+    fn file(&self) -> &'static str {
+        if self.name == "upstream" {
+            "doze.hcl"
+        } else {
+            "compose.yaml"
+        }
+    }
+
+    /// The command that imports it.
+    fn import(&self) -> [&'static str; 3] {
+        match self.file() {
+            "doze.hcl" => ["import", "hcl", "doze.hcl"],
+            file => ["import", "compose", file],
+        }
+    }
+
     /// Copies the fixture into a folder of the world, with texts of the compose file replaced.
     /// In the new ones `{pg}` and `{redis}` are the ports, `{pg-version}` and `{redis-version}` what
     /// this machine has.
@@ -52,11 +68,11 @@ impl Moving {
         for entry in fs::read_dir(self.fixture()).expect("the fixture is there") {
             let name = entry.expect("it can be listed").file_name();
             let name = name.to_str().expect("UTF-8");
-            if !name.starts_with("compose.") && !name.contains("env") {
+            if name == "imported" {
                 continue;
             }
             let mut text = fs::read_to_string(self.fixture().join(name)).expect("text");
-            for (from, to) in replace.iter().filter(|_| name == "compose.yaml") {
+            for (from, to) in replace.iter().filter(|_| name == self.file()) {
                 let to = to
                     .replace("{pg}", &self.ports.0.to_string())
                     .replace("{redis}", &self.ports.1.to_string())
@@ -86,7 +102,8 @@ impl Moving {
         self.copy("golden", &[]);
         self.world.programs();
         let mut doze = self.world.offline_command("doze");
-        doze.args(["import", "compose", "compose.yaml", "--out", "-"])
+        doze.args(self.import())
+            .args(["--out", "-"])
             .current_dir(self.world.home().join("golden"))
             .env("DOZE_POSTGRES_BINDIR", self.world.dir().join("engines"))
             .env("DOZE_VALKEY_BINDIR", self.world.dir().join("engines"));
@@ -114,8 +131,8 @@ impl Moving {
     #[track_caller]
     fn assert_served(&self, replace: &[(&str, &str)], postgres: &str, password: &[&str]) {
         self.copy(self.name, replace);
-        succeed(&mut self.doze(&["import", "compose", "compose.yaml"]));
-        let again = output(&mut self.doze(&["import", "compose", "compose.yaml"]));
+        succeed(&mut self.doze(&self.import()));
+        let again = output(&mut self.doze(&self.import()));
         assert_eq!(again.status.code(), Some(2), "it is not overwritten");
         succeed(&mut self.doze(&["up"]));
 
@@ -232,4 +249,22 @@ fn anchors_and_an_image_by_another_name() {
         ("15432:5432", "{pg}:5432"),
     ];
     moving.assert_served(&here, "postgres@postgres", &[]);
+}
+
+#[test]
+fn a_file_of_upstream() {
+    let Some(moving) = Moving::new("upstream") else {
+        return;
+    };
+    moving.assert_golden();
+    let here = [
+        ("version         = 16", "version         = {pg-version}"),
+        ("port            = 5432", "port            = {pg}"),
+        ("version          = 8", "version          = {redis-version}"),
+        ("port             = 6379", "port             = {redis}"),
+        // A `$${` is read as `${` by the language of expressions only.
+        ("it's $${a} ", "it's $a "),
+    ];
+    let password = ["-a", "it's $a \"secret\"", "--no-auth-warning"];
+    moving.assert_served(&here, "shop@shop", &password);
 }

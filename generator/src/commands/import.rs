@@ -16,7 +16,7 @@ use crate::{
     drivers::{DriverError, Drivers},
     failure::Failure,
     fsx,
-    import::{ImportError, Imported, Surroundings, compose},
+    import::{ImportError, Imported, Surroundings, compose, hcl},
     output::{complain, harmless, print},
     toolchain::Toolchains,
 };
@@ -27,6 +27,7 @@ const LONGEST: u64 = 1 << 20;
 pub(super) fn run(context: &Context, command: &ImportCommand) -> Result<(), Failure> {
     let (target, read): (_, Reader) = match command {
         ImportCommand::Compose { target } => (target, compose::import),
+        ImportCommand::Hcl { target } => (target, hcl::import),
     };
     let path = context.dirs.here.join(&target.file);
     let out = out(context, target);

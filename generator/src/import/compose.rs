@@ -15,7 +15,7 @@ mod programs;
 mod reader;
 mod service;
 #[cfg(test)]
-mod tests;
+pub(in crate::import) mod tests;
 mod valkey;
 mod yaml;
 
@@ -35,7 +35,7 @@ use self::{
 };
 use super::{
     ImportError, Imported, Note, Surroundings,
-    document::{Block, File},
+    document::{Block, File, depends_on},
     literal,
 };
 
@@ -253,12 +253,7 @@ fn depend(service: &mut Service<'_>, names: &[(String, String)]) {
     if wanted.is_empty() {
         return;
     }
-    let all_healthy = wanted.values().all(|condition| condition == "healthy");
-    let value = if all_healthy {
-        wanted.keys().map(String::as_str).collect()
-    } else {
-        Json::Object(wanted)
-    };
+    let value = depends_on(wanted);
     service.block.meta.push(("depends_on", value));
 }
 

@@ -228,6 +228,14 @@ fn inline(value: &Json) -> Option<Value> {
     })
 }
 
+/// What an instance depends on, by name and condition: a list where a name says it all.
+pub(super) fn depends_on(wanted: Map<String, Json>) -> Json {
+    if wanted.values().all(|condition| condition == "healthy") {
+        return wanted.keys().map(String::as_str).collect();
+    }
+    Json::Object(wanted)
+}
+
 /// A text of somebody else in a comment, where no control character is allowed.
 fn one_line(text: &str) -> String {
     let shown = |c: char| if c.is_control() { ' ' } else { c };

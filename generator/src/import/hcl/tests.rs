@@ -1,0 +1,195 @@
+//! Whole files.
+
+use super::import;
+use crate::import::{Imported, compose::tests::Alone};
+
+fn read(text: &str) -> Imported {
+    import(text, "doze.hcl", &Alone::default()).unwrap()
+}
+
+/// The lines of the file that are no comments.
+fn bare(imported: &Imported) -> String {
+    let lines = imported.toml.lines();
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn noted(imported: &Imported) -> String {
+    let note = |note: &crate::import::Note| {
+        let line = note.line.unwrap_or_default();
+        format!("{line} {}: {}", note.at, note.why)
+    };
+    imported
+        .notes
+        .iter()
+        .map(note)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn blocks_are_tables_and_expressions_are_texts() {
+    let imported = read(
+        r#"
+variable "tier" {
+  type        = list(string)
+  default     = ["a", "b"]
+  description = "50% of $${it}"
+}
+variable "secret" {
+  type      = string
+  sensitive = true
+}
+locals {
+  base = "app-${var.tier[0]}"
+  n    = 1 + 2
+}
+output "url" { value = postgres.app.url }
+name = "shop"
+defaults {
+  idle_timeout = "0s"
+}
+postgres "app" {
+  version  = 16
+  port     = 5432 + count.index
+  count    = 2
+  owner    = upper(var.tier[0])
+  settings {
+    work_mem = "4MB"
+    jit      = false
+  }
+  role "reader" { password = var.secret }
+}
+use valkey "cache" {
+  version    = "8"
+  listen     = "127.0.0.1:6390"
+  enabled    = var.tier == "x" ? true : false
+  depends_on = { "postgres.app" = "lazy" }
+  password   = <<-EOT
+    two
+    lines ${var.secret}
+  EOT
+}
+"#,
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    name = "shop"
+    [variables.tier]
+    type = "list(string)"
+    default = ["a", "b"]
+    description = "50% of $${it}"
+    [variables.secret]
+    type = "string"
+    sensitive = true
+    [outputs.url]
+    value = "${postgres.app.url}"
+    [defaults]
+    idle_timeout = "never"
+    [postgres.app]
+    version = 16
+    port = "${5432 + count.index}"
+    count = 2
+    owner = "${upper(var.tier[0])}"
+    [postgres.app.role.reader]
+    password = "${var.secret}"
+    [postgres.app.settings]
+    jit = false
+    work_mem = "4MB"
+    [valkey.cache]
+    version = "8"
+    listen = "127.0.0.1:6390"
+    enabled = '${var.tier == "x" ? true : false}'
+    depends_on = { app = "lazy" }
+    password = """
+    two
+    lines ${var.secret}
+    """
+    [locals]
+    base = "app-${var.tier[0]}"
+    n = "${1 + 2}"
+    "#);
+    insta::assert_snapshot!(noted(&imported), @"");
+    toml::from_str::<toml::Table>(&imported.toml).unwrap();
+}
+
+#[test]
+fn what_does_not_exist_here_is_listed_with_its_line() {
+    let imported = read(
+        r#"
+listen = "127.0.0.1:6432"
+strange = 1
+defaults {
+  domains = true
+}
+tls { required = true }
+variable "x" {
+  validation { condition = true }
+}
+postgres "app" {
+  version  = 16
+  port     = 5432
+  comment  = "x"
+  owner    = uuid()
+  fsync    = null
+  settings { bind = 1 }
+  depends_on = { api = "started", "process.api" = "healthy" }
+  schema "s" { owner = "x" }
+}
+process "api" {
+  command = "run ${postgres.app.url}"
+}
+valkey "cache" {
+  version  = 8
+  port     = 6379
+  password = process.api.url
+}
+odd {}
+"#,
+    );
+    insta::assert_snapshot!(bare(&imported), @"
+    [defaults]
+    [variables.x]
+    [postgres.app]
+    version = 16
+    port = 5432
+    [valkey.cache]
+    version = 8
+    port = 6379
+    ");
+    insta::assert_snapshot!(noted(&imported), @"
+    2 listen: every instance has its own address
+    3 strange: it is no key that is known
+    5 defaults.domains: addresses are on this machine, and have no names
+    7 tls: an instance has its own keys for that, if its driver has them
+    9 variable.x.validation: it has no such block here
+    11 postgres.app.comment: the driver of postgres has no such key
+    11 postgres.app.schema: the driver of postgres has no such key
+    11 postgres.app.settings.bind: `bind` is set by doze
+    15 postgres.app.owner: there is no function `uuid`
+    16 postgres.app.fsync: TOML has no null; leave the key out
+    18 postgres.app.depends_on: `api` is no instance here
+    18 postgres.app.depends_on: `api` is no instance here
+    21 process.api: there is no driver for process on this machine
+    27 valkey.cache.password: `process.api`: there is no driver for process
+    29 odd: it is no block that is known
+    ");
+    assert!(
+        imported
+            .toml
+            .contains("# [process.api]\n# command = \"run ${postgres.app.url}\"\n")
+    );
+}
+
+#[test]
+fn what_is_no_hcl_is_an_error_with_its_line() {
+    for text in [
+        "a {\n".to_owned(),
+        "\"".to_owned(),
+        format!("a = {}", "[".repeat(10_000)),
+        format!("a = {}1", "-".repeat(10_000)),
+        "a {\n".repeat(10_000),
+    ] {
+        let start: String = text.chars().take(20).collect();
+        assert!(import(&text, "x", &Alone::default()).is_err(), "{start}");
+    }
+}
