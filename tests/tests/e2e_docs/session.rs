@@ -109,7 +109,9 @@ impl Session {
         let folder = PathBuf::from(self.shell.run("pwd").0.concat());
         let mut text = text.replace(HOME, &self.home());
         for (shown, real) in &self.ports {
-            text = text.replace(shown, real);
+            // The second port of a mapping is that in a container.
+            let inner = text.replace(&format!("{shown}:{shown}"), &format!("{real}:{END}"));
+            text = inner.replace(shown, real).replace(END, shown);
         }
         self.world.write(folder.join(name), &text);
     }
@@ -295,6 +297,11 @@ fn a_first_project_works() {
 }
 
 #[test]
+fn moving_in_works() {
+    follow("docs/guides/moving-in.md", World::with_manager());
+}
+
+#[test]
 fn without_systemd_works() {
     follow("docs/guides/without-systemd.md", Some(World::new()));
 }
@@ -361,6 +368,7 @@ fn no_other_page_has_a_console() {
         [
             "README.md",
             "docs/guides/first-project.md",
+            "docs/guides/moving-in.md",
             "docs/guides/publish-an-engine.md",
             "docs/guides/without-systemd.md"
         ]
