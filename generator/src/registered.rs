@@ -14,7 +14,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{dirs::Dirs, fsx};
+use crate::{config::Inputs, dirs::Dirs, fsx};
 
 /// The head of every registration.
 const HEAD: &str = "# Written by `doze up --register`, removed by `doze down --unregister`.\n";
@@ -31,15 +31,19 @@ pub(crate) struct Registration {
 
 impl Registration {
     /// The registration of this file, as doze is called now.
-    pub(crate) fn now(source: &Utf8Path) -> Self {
+    pub(crate) fn now(source: &Utf8Path, inputs: &Inputs) -> Self {
         let variables = env::vars_os().filter_map(|(name, value)| {
             let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
             let counts = name.starts_with("DOZE_") || name == "XDG_DATA_HOME";
             counts.then_some((name, value))
         });
+        let given = inputs.variables.iter();
+        let given = given.map(|(name, value)| (format!("DOZE_VAR_{name}"), value.clone()));
+        let profile = inputs.profile.iter();
+        let profile = profile.map(|name| ("DOZE_PROFILE".to_owned(), name.clone()));
         Self {
             source: source.to_owned(),
-            environment: variables.collect(),
+            environment: variables.chain(given).chain(profile).collect(),
         }
     }
 
@@ -74,8 +78,13 @@ pub(crate) fn find(dirs: &Dirs, source: &Utf8Path) -> Option<Utf8PathBuf> {
 }
 
 /// Registers a project, or again as doze is called now.
-pub(crate) fn write(dirs: &Dirs, project: &ProjectName, source: &Utf8Path) -> io::Result<()> {
-    let registration = Registration::now(source);
+pub(crate) fn write(
+    dirs: &Dirs,
+    project: &ProjectName,
+    source: &Utf8Path,
+    inputs: &Inputs,
+) -> io::Result<()> {
+    let registration = Registration::now(source, inputs);
     let text = toml::to_string_pretty(&registration).map_err(io::Error::other)?;
     // A variable may hold a secret.
     fsx::replace(&file(dirs, project), &(HEAD.to_owned() + &text), 0o600)

@@ -246,7 +246,8 @@ fn no_manager() -> Failure {
 }
 
 fn write(context: &Context, project: &ProjectName, source: &Utf8Path) -> Result<(), Failure> {
-    registered::write(&context.dirs, project, source).map_err(Failure::io("register the project"))
+    registered::write(&context.dirs, project, source, &context.inputs)
+        .map_err(Failure::io("register the project"))
 }
 
 /// Ends the registration, if there is one; the manager has to be reloaded then.

@@ -64,7 +64,10 @@ fn compile(file: &Path) -> Result<Compiled, Failure> {
     let path = Utf8Path::from_path(file).unwrap_or(Utf8Path::new(""));
     let registration = Registration::read(path).map_err(Failure::io(format!("read {path}")))?;
     let context = Context {
-        inputs: Inputs::default(),
+        inputs: Inputs {
+            profile: env::var("DOZE_PROFILE").ok(),
+            ..Inputs::default()
+        },
         umask: Mode::from_raw_mode(0o077),
         dirs: Dirs::from_environment()?,
         config: Some(registration.source),
