@@ -74,9 +74,10 @@ impl Booted {
         answer(psql.env("PGUSER", "postgres").env("PGDATABASE", database))
     }
 
-    /// Logs in with a password, and tells who that is.
+    /// Logs in with a password, and tells who that is, and a setting of the role.
     fn login(&self, role: &str, password: &str) -> Result<String, Box<dyn Error>> {
-        let mut psql = self.psql(&["-w", "-c", "SELECT current_user"]);
+        const SQL: &str = "SELECT current_user, current_setting('my.text', true)";
+        let mut psql = self.psql(&["-w", "-c", SQL]);
         psql.env("PGUSER", role).env("PGPASSWORD", password);
         answer(psql.env("PGDATABASE", "app"))
     }
@@ -447,7 +448,10 @@ fn all_log_in(toolchain: &Toolchain, people: &BTreeMap<String, String>) -> Outco
     demand(again.is_empty(), || format!("a second time: {again:?}"))?;
     for (name, password) in people {
         let came = booted.login(name, password)?;
-        demand(came == *name, || format!("{name:?} is {came:?}"))?;
+        let setting = if name == owner { "" } else { name };
+        demand(came == format!("{name}|{setting}"), || {
+            format!("{name:?} is {came:?}")
+        })?;
         let wrong = booted.login(name, &format!("{password}x"));
         let told = wrong
             .err()
