@@ -90,9 +90,18 @@ pub trait Surroundings {
     fn is_free(&self, port: u16) -> bool;
 }
 
-/// A text as it has to be written in `doze.toml`, where `${` begins an expression.
+/// A text as it has to be written in `doze.toml`, where `${` makes a template of HCL of it.
 fn literal(text: &str) -> String {
-    text.replace("${", "$${")
+    if text.contains("${") {
+        literal_part(text)
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A text as a part of one that is a template.
+fn literal_part(text: &str) -> String {
+    text.replace("${", "$${").replace("%{", "%%{")
 }
 
 /// The text that a string of `doze.toml` stands for; nothing if it contains an expression.
@@ -104,7 +113,11 @@ fn plain(text: &str) -> Option<String> {
         }
         rest = rest.get(at + 2..)?;
     }
-    Some(text.replace("$${", "${"))
+    if text.contains("${") {
+        Some(text.replace("$${", "${").replace("%%{", "%{"))
+    } else {
+        Some(text.to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +126,19 @@ mod tests {
 
     #[test]
     fn a_literal_text_is_read_back_as_it_was() {
-        for text in ["", "a", "a${b}", "$", "{", "${", "${${", "a$b"] {
+        for text in [
+            "",
+            "a",
+            "a${b}",
+            "$",
+            "{",
+            "${",
+            "${${",
+            "a$b",
+            "%{a}",
+            "%%{",
+            "${a} %{b}",
+        ] {
             assert_eq!(plain(&literal(text)).as_deref(), Some(text), "{text}");
         }
         for expression in ["${a}", "x ${a}", "$${a} ${b}"] {

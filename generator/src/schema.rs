@@ -72,7 +72,10 @@ fn own_keys() -> Map<String, Value> {
     let variable = [
         (
             "type",
-            text_key("The type of the value: `string`, `number`, `bool`, `list(string)`, …"),
+            json!({
+                "enum": ["string", "number", "bool", "list", "map", "any"],
+                "description": "What the value has to be; without it as the default is.",
+            }),
         ),
         (
             "default",
@@ -84,14 +87,17 @@ fn own_keys() -> Map<String, Value> {
             flag("`true` keeps the value from being printed.", false),
         ),
     ];
-    let output = [
+    let output = own(&[
         ("value", any("What `doze output` prints.")),
         ("description", text_key("What it is for.")),
         (
             "sensitive",
             flag("`true` keeps the value from being printed.", false),
         ),
-    ];
+    ]);
+    // Without a description, the value itself.
+    let bare = json!({ "type": ["string", "number", "boolean", "array"] });
+    let output = json!({ "anyOf": [table(&output), bare] });
     let registry = [
         (
             "url",
@@ -133,10 +139,7 @@ fn own_keys() -> Map<String, Value> {
             "locals",
             json!({ "type": "object", "description": "Values with a name: `${local.NAME}`." }),
         ),
-        (
-            "outputs",
-            named("What `doze output` prints.", &table(&own(&output))),
-        ),
+        ("outputs", named("What `doze output` prints.", &output)),
         (
             "registries",
             named(
@@ -201,7 +204,7 @@ fn meta_keys(about: &Description) -> Map<String, Value> {
         "description": "One instance for each of these: `${each.key}` and `${each.value}`.",
         "anyOf": [
             { "type": "object" },
-            { "type": "array", "items": { "type": "string" } },
+            { "type": "array" },
             expression(),
         ],
     });
@@ -248,7 +251,13 @@ fn version(version: &Version) -> Value {
 
 fn limits() -> Value {
     let keys = own(&[
-        ("memory", text_key("The most memory, such as `512MB`.")),
+        (
+            "memory",
+            json!({
+                "type": ["string", "integer"],
+                "description": "The most memory, such as `512MB`; at least 16MB.",
+            }),
+        ),
         (
             "cpu",
             text_key("The most of one processor, such as `150%`."),
@@ -256,7 +265,7 @@ fn limits() -> Value {
         (
             "tasks",
             or_expression(
-                &json!({ "type": "integer", "minimum": 1 }),
+                &json!({ "type": "integer", "minimum": 8 }),
                 "The most processes and threads.",
             ),
         ),

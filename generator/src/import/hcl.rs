@@ -158,7 +158,13 @@ impl Importer<'_> {
                 let text = value
                     .as_str()
                     .unwrap_or_else(|| importer.source.text(value));
-                keys.push((known, json!(text)));
+                let kind = kind(text);
+                if kind != text {
+                    let why = format!("`{text}` is `{kind}` here");
+                    let note = importer.source.note(attribute, &format!("{at}.type"), why);
+                    importer.notes.push(note);
+                }
+                keys.push((known, json!(kind)));
             } else {
                 let at = format!("{at}.{key}");
                 let value = importer.source.take(&at, value, &mut importer.notes);
@@ -224,5 +230,17 @@ impl Importer<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// doze's word for a type of variables.
+fn kind(text: &str) -> &'static str {
+    match text.split('(').next().unwrap_or_default().trim() {
+        "string" => "string",
+        "number" => "number",
+        "bool" => "bool",
+        "list" | "set" | "tuple" => "list",
+        "map" | "object" => "map",
+        _ => "any",
     }
 }

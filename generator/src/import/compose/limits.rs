@@ -47,14 +47,17 @@ fn add(limits: &mut Map<String, Json>, kind: &str, entry: &Entry, notes: &mut Ve
         _ => text
             .parse::<u32>()
             .ok()
-            .filter(|tasks| *tasks > 0)
+            .filter(|tasks| *tasks >= 8)
             .map(|tasks| json!(tasks)),
     };
     match value {
         Some(value) => drop(limits.insert(kind.to_owned(), value)),
-        None => notes.push(entry.note("is no limit that can be understood")),
+        None => notes.push(entry.note("is no limit that doze takes")),
     }
 }
+
+/// The smallest memory that doze takes.
+const SMALLEST: u64 = 16 << 20;
 
 /// A number of bytes with a unit of 1024 in the largest unit that it is a multiple of.
 fn memory(text: &str) -> Option<String> {
@@ -74,7 +77,7 @@ fn memory(text: &str) -> Option<String> {
         .parse::<u64>()
         .ok()?
         .checked_mul(unit)
-        .filter(|bytes| *bytes > 0)?;
+        .filter(|bytes| *bytes >= SMALLEST)?;
     let units = [("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1)];
     let (name, size) = units.into_iter().find(|(_, size)| bytes % size == 0)?;
     Some(format!("{}{name}", bytes / size))
@@ -83,7 +86,7 @@ fn memory(text: &str) -> Option<String> {
 /// A number of processors as per cent of one.
 fn cpu(text: &str) -> Option<String> {
     let number: f64 = text.parse().ok()?;
-    let is_one = number.is_finite() && number > 0.0 && number < 10_000.0;
+    let is_one = number.is_finite() && number > 0.0 && number <= 1_000.0;
     is_one.then(|| format!("{}%", (number * 100.0).ceil()))
 }
 
@@ -97,8 +100,9 @@ mod tests {
             ("512m", Some("512MB")),
             ("1G", Some("1GB")),
             ("1536MB", Some("1536MB")),
-            ("1000", Some("1000B")),
-            ("64kb", Some("64KB")),
+            ("20000000", Some("20000000B")),
+            ("20000kb", Some("20000KB")),
+            ("6m", None),
             ("0", None),
             ("-1", None),
             ("1.5g", None),

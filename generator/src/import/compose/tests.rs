@@ -267,3 +267,22 @@ fn services_that_extend_each_other_are_an_error() {
         assert!(import(&text, "x", &Alone::default()).is_err());
     }
 }
+
+/// A file that is cut off, or has a character of another kind in it, is an error or is read.
+#[test]
+fn nothing_that_stands_in_a_file_is_a_panic() {
+    let text = "name: ${N:-x}\nx-a: &a {restart: always}\nservices:\n  db:\n    <<: *a\n    image: \
+                r.example:5/postgres:16@sha256:0\n    ports: [\"127.0.0.1:1-2:5432/tcp\", {target: 5432}]\n    \
+                command: postgres -c 'a=b'\n    environment: [POSTGRES_USER=ü, B]\n    depends_on: \
+                {c: {condition: service_started}}\n    cpus: 0.5\n    extends: {service: c}\n  c:\n    \
+                image: redis\n    command: [sh, -c, redis-server --save $$X]\n";
+    let around = Alone::default();
+    for (at, _) in text.char_indices() {
+        let (start, end) = text.split_at(at);
+        drop(import(start, "x", &around));
+        for other in ["", ":", "{", "[", "'", "\"", "$", "- ", "\n", "ü", "\u{0}"] {
+            let rest: String = end.chars().skip(1).collect();
+            drop(import(&format!("{start}{other}{rest}"), "x", &around));
+        }
+    }
+}

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use hcl_edit::{
     Span,
     expr::{Expression, FuncCall, ObjectKey, Traversal, TraversalOperator},
-    template::{Element, Strip, Template},
+    template::{Directive, Element, Strip, Template},
     visit::{Visit, visit_func_call, visit_traversal},
 };
 use serde_json::{Map, Value as Json};
 
-use crate::import::{Note, literal};
+use crate::import::{Note, literal, literal_part};
 
 /// The functions that doze has, too.
 const FUNCTIONS: &[&str] = &[
@@ -180,7 +180,7 @@ impl<'a> Source<'a> {
 
     fn template<'e>(&self, elements: impl Iterator<Item = &'e Element>) -> String {
         let element = |element: &Element| match element {
-            Element::Literal(text) => literal(text.as_str()),
+            Element::Literal(text) => literal_part(text.as_str()),
             Element::Interpolation(inner) => {
                 let (start, end) = match inner.strip {
                     Strip::None => ("", ""),
@@ -211,6 +211,10 @@ struct Judge<'a> {
 }
 
 impl Visit for Judge<'_> {
+    fn visit_directive(&mut self, _: &Directive) {
+        self.problem = Some("there are no `%{…}` in texts; use `${… ? … : …}`".to_owned());
+    }
+
     fn visit_func_call(&mut self, call: &FuncCall) {
         let name = call.name.name.as_str();
         if !call.name.namespace.is_empty() || !FUNCTIONS.contains(&name) {

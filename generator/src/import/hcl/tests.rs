@@ -75,7 +75,7 @@ use valkey "cache" {
     insta::assert_snapshot!(bare(&imported), @r#"
     name = "shop"
     [variables.tier]
-    type = "list(string)"
+    type = "list"
     default = ["a", "b"]
     description = "50% of $${it}"
     [variables.secret]
@@ -108,7 +108,9 @@ use valkey "cache" {
     base = "app-${var.tier[0]}"
     n = "${1 + 2}"
     "#);
-    insta::assert_snapshot!(noted(&imported), @"");
+    insta::assert_snapshot!(noted(&imported), @"
+    3 variable.tier.type: `list(string)` is `list` here
+    ");
     toml::from_str::<toml::Table>(&imported.toml).unwrap();
 }
 
@@ -131,6 +133,7 @@ postgres "app" {
   comment  = "x"
   owner    = uuid()
   fsync    = null
+  shared_buffers = "%{ if true }1MB%{ endif }"
   settings { bind = 1 }
   depends_on = { api = "started", "process.api" = "healthy" }
   schema "s" { owner = "x" }
@@ -167,11 +170,12 @@ odd {}
     11 postgres.app.settings.bind: `bind` is set by doze
     15 postgres.app.owner: there is no function `uuid`
     16 postgres.app.fsync: TOML has no null; leave the key out
-    18 postgres.app.depends_on: `api` is no instance here
-    18 postgres.app.depends_on: `api` is no instance here
-    21 process.api: there is no driver for process on this machine
-    27 valkey.cache.password: `process.api`: there is no driver for process
-    29 odd: it is no block that is known
+    17 postgres.app.shared_buffers: there are no `%{…}` in texts; use `${… ? … : …}`
+    19 postgres.app.depends_on: `api` is no instance here
+    19 postgres.app.depends_on: `api` is no instance here
+    22 process.api: there is no driver for process on this machine
+    28 valkey.cache.password: `process.api`: there is no driver for process
+    30 odd: it is no block that is known
     ");
     assert!(
         imported
@@ -191,5 +195,22 @@ fn what_is_no_hcl_is_an_error_with_its_line() {
     ] {
         let start: String = text.chars().take(20).collect();
         assert!(import(&text, "x", &Alone::default()).is_err(), "{start}");
+    }
+}
+
+/// A file that is cut off, or has a character of another kind in it, is an error or is read.
+#[test]
+fn nothing_that_stands_in_a_file_is_a_panic() {
+    let text = "name = \"x\"\nvariable \"v\" { type = list(string) }\nlocals { a = <<-E\n ü${var.v}\nE\n}\n\
+                use postgres \"db\" {\n version = 16\n depends_on = { valkey.c = \"lazy\" }\n role \"r\" { \
+                a = [1, { b = f(-1) }] }\n}\n";
+    let around = Alone::default();
+    for (at, _) in text.char_indices() {
+        let (start, end) = text.split_at(at);
+        drop(import(start, "x", &around));
+        for other in ["", "{", "[", "\"", "${", "%{", "=", "\n", "ü", "\u{0}"] {
+            let rest: String = end.chars().skip(1).collect();
+            drop(import(&format!("{start}{other}{rest}"), "x", &around));
+        }
     }
 }
