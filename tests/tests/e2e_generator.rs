@@ -264,7 +264,7 @@ fn nothing_is_stopped_for_what_the_generator_would_not_make() {
     assert_eq!(awake(&project), before);
 
     let said = project.run(&["up", "--register"]);
-    assert_eq!(said, "cache: stopped for its new settings\n");
+    assert_eq!(said, "cache: stops for its new settings\n");
     assert_eq!(project.cached(&["get", "k"]), "v");
     let running = project.running("valkey-server").pop().expect("it is awake");
     let programs = programs.to_string_lossy().into_owned();
@@ -426,4 +426,45 @@ fn units(project: &Project) -> Vec<String> {
 fn awake(project: &Project) -> Vec<i32> {
     let all = project.processes();
     all.iter().map(|process| process.pid).collect()
+}
+
+#[test]
+fn a_registered_project_is_planned_applied_and_destroyed() {
+    let Some(project) = registered("1h") else {
+        return;
+    };
+    let settled = |project: &Project| {
+        let plan = output(&mut project.doze(&["plan", "--check"]));
+        let said = String::from_utf8_lossy(&plan.stdout);
+        assert!(plan.status.success(), "{said}");
+        assert_eq!(said, "");
+    };
+    settled(&project);
+    project.run(&["wake", "cache"]);
+    project.declare(&(project.toml("1h") + "maxmemory = \"100mb\"\n"));
+    let said = project.run(&["plan"]);
+    let plan = project.home().join("plans/cache.json");
+    assert!(said.contains(&format!("~ {}", plan.display())), "{said}");
+    assert!(said.contains("cache: stops for its new settings"), "{said}");
+    project.run(&["apply", "--yes"]);
+    settled(&project);
+    let limit = project.cached(&["config", "get", "maxmemory"]);
+    assert_eq!(limit, "maxmemory\n104857600");
+
+    project.run(&["destroy", "--yes"]);
+    assert!(!project.accepts(project.cache));
+    assert!(!project.home().try_exists().expect("it can be looked for"));
+    assert!(!generated(&project).join("doze-shop.target").is_file());
+    let registration = project.world.config_home().join("doze/projects/shop.toml");
+    assert!(!registration.is_file());
+    let list = [
+        "systemctl",
+        "--user",
+        "list-units",
+        "--all",
+        "--plain",
+        "--no-legend",
+        "doze-shop*",
+    ];
+    assert_eq!(project.world.run(&list), "");
 }
