@@ -141,9 +141,9 @@ pub trait Surroundings {
 pub struct Budget(Cell<Option<u64>>);
 
 impl Default for Budget {
-    /// Enough for hundreds of thousands of expressions as people write them; a second or two.
+    /// Enough for hundreds of thousands of expressions as people write them; about half a second.
     fn default() -> Self {
-        Self(Cell::new(Some(100_000_000)))
+        Self(Cell::new(Some(20_000_000)))
     }
 }
 

@@ -460,9 +460,10 @@ impl Context<'_> {
         let hint = meta
             .map(|near| format!("did you mean `{near}`?"))
             .or(problem.hint);
-        let name = problem
-            .at
-            .last()
+        // An item of a list has a number for a name; it is called like the list.
+        let mut names = problem.at.iter().rev();
+        let name = names
+            .find(|name| name.parse::<usize>().is_err())
             .map_or(self.block.name.as_str(), String::as_str);
         let message = format!("`{name}` {}", problem.message);
         Diagnostic::new(code, span, message).maybe_hint(hint)

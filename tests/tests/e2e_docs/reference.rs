@@ -322,7 +322,13 @@ fn units_md_explains_every_line_of_the_units() {
     }
     let page = Page::read("docs/reference/units.md");
     let mut listed = BTreeSet::new();
-    for heading in ["Target and slice", "Socket", "Service", "Hardening"] {
+    for heading in [
+        "Target and slice",
+        "Socket",
+        "Service",
+        "Hardening",
+        "Limits",
+    ] {
         listed.extend(names(&page.section(heading)));
     }
     assert_same("units.md", &listed, &there);

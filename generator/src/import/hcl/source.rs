@@ -10,60 +10,10 @@ use hcl_edit::{
 };
 use serde_json::{Map, Value as Json};
 
-use crate::import::{Note, literal, literal_part};
-
-/// The functions that doze has, too.
-const FUNCTIONS: &[&str] = &[
-    "abs",
-    "ceil",
-    "chomp",
-    "coalesce",
-    "concat",
-    "contains",
-    "csvdecode",
-    "distinct",
-    "element",
-    "env",
-    "file",
-    "flatten",
-    "floor",
-    "format",
-    "formatlist",
-    "indent",
-    "join",
-    "jsondecode",
-    "jsonencode",
-    "keys",
-    "length",
-    "lookup",
-    "lower",
-    "max",
-    "merge",
-    "min",
-    "parseint",
-    "range",
-    "regex",
-    "replace",
-    "reverse",
-    "slice",
-    "sort",
-    "split",
-    "strlen",
-    "substr",
-    "title",
-    "tobool",
-    "tolist",
-    "tomap",
-    "tonumber",
-    "toset",
-    "tostring",
-    "trim",
-    "trimprefix",
-    "trimspace",
-    "trimsuffix",
-    "upper",
-    "values",
-];
+use crate::{
+    expression::FUNCTIONS,
+    import::{Note, literal, literal_part},
+};
 
 /// The text of the file.
 pub(super) struct Source<'a> {
@@ -217,7 +167,7 @@ impl Visit for Judge<'_> {
 
     fn visit_func_call(&mut self, call: &FuncCall) {
         let name = call.name.name.as_str();
-        if !call.name.namespace.is_empty() || !FUNCTIONS.contains(&name) {
+        if !call.name.namespace.is_empty() || FUNCTIONS.iter().all(|it| it.name != name) {
             self.problem = Some(format!("there is no function `{name}`"));
         }
         visit_func_call(self, call);
