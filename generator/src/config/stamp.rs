@@ -25,6 +25,13 @@ pub(super) fn stamps(
     evaluator: &Evaluator<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<(String, Stamp)> {
+    let mut known = |item: &Item| {
+        let done = evaluator.item(item, visible, problems);
+        let sensitive = done.sensitive;
+        done.value
+            .filter(|_| done.sound)
+            .map(|item| (item, sensitive))
+    };
     match (count, for_each) {
         (None, None) => vec![(name.to_owned(), Stamp::default())],
         (Some(count), Some(for_each)) => {
@@ -35,23 +42,17 @@ pub(super) fn stamps(
             problems.push(found.hint("one of them says how many there are"));
             Vec::new()
         }
-        (Some(item), None) => counted(name, item, visible, evaluator, problems),
-        (None, Some(item)) => each(name, item, visible, evaluator, problems),
+        (Some(item), None) => known(item)
+            .map(|(item, _)| counted(name, &item, problems))
+            .unwrap_or_default(),
+        (None, Some(item)) => known(item)
+            .map(|(item, sensitive)| each(name, &item, sensitive, problems))
+            .unwrap_or_default(),
     }
 }
 
-fn counted(
-    name: &str,
-    item: &Item,
-    visible: &Visible<'_>,
-    evaluator: &Evaluator<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Vec<(String, Stamp)> {
-    let done = evaluator.item(item, visible, problems);
-    let Some(known) = done.value.filter(|_| done.sound) else {
-        return Vec::new();
-    };
-    let number = known
+fn counted(name: &str, item: &Item, problems: &mut Vec<Diagnostic>) -> Vec<(String, Stamp)> {
+    let number = item
         .value
         .as_integer()
         .and_then(|it| usize::try_from(it).ok());
@@ -73,15 +74,10 @@ fn counted(
 fn each(
     name: &str,
     item: &Item,
-    visible: &Visible<'_>,
-    evaluator: &Evaluator<'_>,
+    sensitive: bool,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<(String, Stamp)> {
-    let done = evaluator.item(item, visible, problems);
-    let Some(known) = done.value.filter(|_| done.sound) else {
-        return Vec::new();
-    };
-    let pairs: Option<Vec<(String, Json)>> = match known.value.to_json() {
+    let pairs: Option<Vec<(String, Json)>> = match item.value.to_json() {
         Json::Object(map) => Some(map.into_iter().collect()),
         Json::Array(items) => {
             let key = |item: Json| Some((item.as_str()?.to_owned(), item));
@@ -93,7 +89,7 @@ fn each(
         let message =
             format!("`for_each` has to be a table or a list of texts, of at most {MOST} items");
         let found = Diagnostic::new(Code::Stamp, item.span.clone(), message);
-        problems.push(found.label(format!("this is {}", known.value.kind())));
+        problems.push(found.label(format!("this is {}", item.value.kind())));
         return Vec::new();
     };
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -115,10 +111,7 @@ fn each(
             problems.push(found.hint("an instance is called like its block and the key"));
             continue;
         }
-        let value = Known {
-            value,
-            sensitive: done.sensitive,
-        };
+        let value = Known { value, sensitive };
         let stamp = Stamp {
             each: Some((key, value)),
             index: None,
