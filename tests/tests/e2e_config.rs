@@ -4,6 +4,7 @@
     reason = "a surprise fails the test, and says what it was"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,6 +56,7 @@ fn here(path: &str) -> PathBuf {
 fn every_problem_is_told_with_its_place_and_the_way_out() {
     let world = World::new();
     let cases = here("diagnostics");
+    let mut codes = BTreeSet::new();
     for entry in fs::read_dir(&cases).expect("the cases are there") {
         let path = entry.expect("it can be listed").path();
         let name = path.file_stem().and_then(|name| name.to_str());
@@ -93,8 +95,18 @@ fn every_problem_is_told_with_its_place_and_the_way_out() {
         let said = said.replace(world.dir().to_str().expect("UTF-8"), "/tmp/dz-XXXXXX");
         let about = said.replace(char::is_whitespace, "").is_empty();
         assert!(!about, "{name} is said to be right");
+        codes.extend(said.lines().filter_map(|line| {
+            let (code, _) = line.strip_prefix("error[")?.split_once(']')?;
+            Some(code.to_owned())
+        }));
         world.write(format!("out/{name}.txt"), &said);
     }
+    let page = text(&doze_tests::programs::workspace().join("docs/reference/diagnostics.md"));
+    let listed = page.lines().filter_map(|line| {
+        let (code, _) = line.strip_prefix("| D")?.split_once(' ')?;
+        Some(format!("D{code}"))
+    });
+    assert_eq!(codes, listed.collect(), "every code has a case");
     Tree::read(&world.dir().join("out")).assert_golden(&cases);
 }
 
