@@ -197,3 +197,33 @@ fn an_instance_that_needs_a_disabled_one_is_an_error_with_both_places() {
         ]
     );
 }
+
+#[test]
+fn a_structure_has_another_fingerprint_if_and_only_if_it_is_another() {
+    let fingerprint = |lines: &str| {
+        let folder = Folder::of(&format!("[postgres.app]\nversion = 17\n{lines}\n"));
+        let converge = folder.compiled().plan("app").body.converge.clone();
+        converge.expect("a structure").fingerprint
+    };
+    let declared = "port = 5432\nowner = \"o\"\nextensions = [\"cube\"]\nrole.web.login = false";
+    let before = fingerprint(declared);
+    for same in [
+        "# a comment\nrole.web.login = false\nextensions = [ \"cube\" ]\nowner = \"o\"\nport = 5432",
+        &declared.replace("5432", "5433"),
+        &declared.replace("\"o\"", "\"${lower(\\\"O\\\")}\""),
+        &format!(
+            "{declared}\nidle_timeout = \"1s\"\nshared_buffers = \"64MB\"\nsettings.jit = true"
+        ),
+    ] {
+        assert_eq!(fingerprint(same), before, "{same}");
+    }
+    for other in [
+        &declared.replace("\"o\"", "\"p\""),
+        &declared.replace("cube", "hstore"),
+        &declared.replace("false", "true"),
+        &declared.replace("web", "api"),
+        &format!("{declared}\nschema.s = {{}}"),
+    ] {
+        assert_ne!(fingerprint(other), before, "{other}");
+    }
+}

@@ -9,5 +9,6 @@ mod blocks;
 mod files;
 mod folder;
 mod references;
+mod secrets;
 mod stamps;
 mod values;
