@@ -5,6 +5,7 @@
     reason = "a surprise fails the test, and says what it was"
 )]
 
+mod acceptance;
 mod examples;
 mod markdown;
 mod reference;
