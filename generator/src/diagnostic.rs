@@ -2,7 +2,7 @@
 //!
 //! Must not know what can be wrong: whoever finds a problem describes it here.
 
-use std::{fmt, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -27,6 +27,7 @@ pub type Span = Range<usize>;
 pub struct Sources {
     texts: Vec<(usize, Source)>,
     secrets: Vec<String>,
+    covered: Vec<Span>,
 }
 
 impl Sources {
@@ -59,6 +60,27 @@ impl Sources {
                 self.secrets.push(secret.clone());
             }
         }
+    }
+
+    /// Makes pictures show the place, and not what stands there.
+    pub fn cover(&mut self, place: Span) {
+        self.covered.push(place);
+    }
+
+    /// A text that begins at this place, as pictures show it: every place in it stays where it is.
+    fn shown<'a>(&self, start: usize, text: &'a str) -> Cow<'a, str> {
+        let end = start + text.len();
+        let here = |place: &&Span| start <= place.start && place.end <= end;
+        let mut shown = Cow::Borrowed(text);
+        for place in self.covered.iter().filter(here) {
+            let span = inside(text, &(place.start - start..place.end - start));
+            let hidden = text.get(span.clone()).unwrap_or_default().bytes();
+            let stars: String = hidden
+                .map(|b| if b == b'\n' { '\n' } else { '*' })
+                .collect();
+            shown.to_mut().replace_range(span, &stars);
+        }
+        shown
     }
 
     /// The words without what is never to be shown.
@@ -268,7 +290,7 @@ fn snippet<'a>(
         let span = label.span.start.saturating_sub(start)..label.span.end.saturating_sub(start);
         kind.span(inside(&source.text, &span)).label(text)
     };
-    let snippet = Snippet::source(source.text.as_str())
+    let snippet = Snippet::source(sources.shown(start, &source.text))
         .path(source.path.as_str())
         .annotations(primary.map(|label| annotate(AnnotationKind::Primary, label)))
         .annotations(context.map(|see| annotate(AnnotationKind::Context, see)));
@@ -365,5 +387,17 @@ mod tests {
         let source = sources("ü");
         let found = Diagnostic::new(Code::Syntax, 1..99, "broken");
         assert!(render(&source, &[found], false).contains("broken"));
+    }
+
+    #[test]
+    fn what_is_covered_is_not_in_the_picture_and_everything_else_is_where_it_was() {
+        let text = "a = \"gehé\"\nb = 1\n";
+        let mut sources = sources(text);
+        sources.cover(4..11);
+        let found = Diagnostic::new(Code::Variable, 4..11, "no").see(12..13, "see");
+        let picture = render(&sources, &[found], false);
+        assert!(!picture.contains("geh"), "{picture}");
+        assert!(picture.contains("1 | a = *******\n"), "{picture}");
+        assert!(picture.contains("2 | b = 1\n  | - see"), "{picture}");
     }
 }

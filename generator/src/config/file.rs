@@ -71,6 +71,9 @@ impl File {
         } = texts;
         let mut reader = Reader::new("the project", table);
         let declared = variables::declared(&mut reader, &mut problems);
+        for place in variables::hidden(&declared, &files) {
+            sources.cover(place);
+        }
         let given = variables::given(&declared, inputs, &mut sources);
 
         let evaluator = Evaluator::new(&sources, inputs.isolated);

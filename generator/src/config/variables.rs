@@ -136,6 +136,31 @@ fn variable(name: &str, item: &Item, problems: &mut Vec<Diagnostic>) -> Option<V
     })
 }
 
+/// Where files have values that are never to be shown, right or wrong.
+pub(super) fn hidden(declared: &[Variable], files: &[Table]) -> Vec<Span> {
+    let sensitive = declared.iter().filter(|variable| variable.sensitive);
+    let mut open: Vec<&Item> = sensitive
+        .flat_map(|variable| {
+            let filed = files.iter().filter_map(|file| file.0.get(&variable.name));
+            filed.chain(&variable.default)
+        })
+        .collect();
+    let mut spans = Vec::new();
+    while let Some(item) = open.pop() {
+        match &item.value {
+            Value::Array(items) => open.extend(items),
+            Value::Table(table) => open.extend(table.0.values()),
+            Value::Text(_)
+            | Value::Expression(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => spans.push(item.span.clone()),
+        }
+    }
+    spans
+}
+
 /// A value from outside of all files.
 #[derive(Debug)]
 pub(super) struct Given {

@@ -122,6 +122,34 @@ fn what_is_wrong_with_a_sensitive_value_is_told_without_it() {
     }
 }
 
+/// Nobody hides a file from whoever it belongs to, but what is said of it ends up elsewhere.
+#[test]
+fn a_sensitive_value_of_a_file_is_covered_in_the_pictures_of_it() {
+    let [first, second] = SECRETS;
+    let declared = format!("[variables]\nsecret = {{ sensitive = true, default = \"{first}\", ");
+    for (declared, given) in [
+        (format!("{declared}typo = 1 }}\n"), String::new()),
+        (format!("{declared}type = \"number\" }}\n"), String::new()),
+        (
+            "[variables.secret]\ntype = \"number\"\nsensitive = true\n".to_owned(),
+            format!("secret = \"{second}\"\n"),
+        ),
+        (
+            "[variables.secret]\ntype = \"string\"\nsensitive = true\n".to_owned(),
+            format!("secret = [\"{first}\", {{ a = \"\"\"\n{second}\"\"\" }}]\n"),
+        ),
+    ] {
+        let folder = Folder::of(&format!(
+            "{declared}\n[valkey.cache]\nversion = 8\nport = 6379\n"
+        ));
+        folder.write("own.auto.toml", &given);
+        let wrong = output(&mut folder.doze(&["generate", "--check"]));
+        let said = String::from_utf8_lossy(&wrong.stderr);
+        assert_eq!(wrong.status.code(), Some(2), "{said}");
+        assert!(said.contains("***") && !told(&said), "{said}");
+    }
+}
+
 /// Whether a secret is in it.
 fn told(text: &str) -> bool {
     SECRETS.iter().any(|secret| text.contains(secret))
