@@ -136,15 +136,18 @@ fn variable(name: &str, item: &Item, problems: &mut Vec<Diagnostic>) -> Option<V
     })
 }
 
-/// Where files have values that are never to be shown, right or wrong.
+/// Where files have values that are never to be shown, right or wrong. One of a name that nobody
+/// declares may be meant for a sensitive variable.
 pub(super) fn hidden(declared: &[Variable], files: &[Table]) -> Vec<Span> {
+    let shows = |name: &str| {
+        let variable = declared.iter().find(|variable| variable.name == name);
+        variable.is_some_and(|variable| !variable.sensitive)
+    };
+    let filed = files.iter().flat_map(Table::in_order);
+    let filed = filed.filter(|(name, _)| !shows(name)).map(|(_, item)| item);
     let sensitive = declared.iter().filter(|variable| variable.sensitive);
-    let mut open: Vec<&Item> = sensitive
-        .flat_map(|variable| {
-            let filed = files.iter().filter_map(|file| file.0.get(&variable.name));
-            filed.chain(&variable.default)
-        })
-        .collect();
+    let defaults = sensitive.filter_map(|variable| variable.default.as_ref());
+    let mut open: Vec<&Item> = filed.chain(defaults).collect();
     let mut spans = Vec::new();
     while let Some(item) = open.pop() {
         match &item.value {

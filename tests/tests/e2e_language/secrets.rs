@@ -135,6 +135,10 @@ fn a_sensitive_value_of_a_file_is_covered_in_the_pictures_of_it() {
             format!("secret = \"{second}\"\n"),
         ),
         (
+            "[variables.secret]\nsensitive = true\ndefault = \"\"\n".to_owned(),
+            format!("sercet = \"{second}\"\n"),
+        ),
+        (
             "[variables.secret]\ntype = \"string\"\nsensitive = true\n".to_owned(),
             format!("secret = [\"{first}\", {{ a = \"\"\"\n{second}\"\"\" }}]\n"),
         ),
