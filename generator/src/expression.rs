@@ -8,7 +8,7 @@ mod functions;
 mod mentions;
 mod traversal;
 
-use std::{cell::Cell, fmt, io, ops::Range};
+use std::{borrow::Cow, cell::Cell, fmt, io, ops::Range};
 
 use camino::Utf8Path;
 use hcl_edit::template::Template;
@@ -112,11 +112,12 @@ pub enum Missing {
 
 /// What the names in an expression stand for.
 pub trait Scope {
-    /// The value of a reference.
+    /// The value of a reference. What is borrowed may be large: a part of it is taken without a
+    /// copy of the rest.
     ///
     /// # Errors
     /// If it has none.
-    fn find(&self, reference: &Reference) -> Result<Known, Missing>;
+    fn find(&self, reference: &Reference) -> Result<Cow<'_, Known>, Missing>;
 
     /// The names that could have been meant, for a hint: the first words of references.
     fn roots(&self) -> Vec<String>;
@@ -148,6 +149,11 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// Whether there is nothing left of it. Who has heard why has to tell.
+    pub fn is_spent(&self) -> bool {
+        self.0.get().is_none()
+    }
+
     /// The first who finds it spent hears why; there is nothing to say to the others.
     fn spend(&self, cost: usize) -> Result<(), Option<&'static str>> {
         let had = self.0.get().ok_or(None)?;

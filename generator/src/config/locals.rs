@@ -30,7 +30,10 @@ pub(super) fn values(
     let needs: BTreeMap<&str, Vec<(String, Span)>> = declared
         .0
         .iter()
-        .map(|(name, item)| (name.as_str(), needs(declared, item, visible, evaluator)))
+        .map(|(name, item)| {
+            let needs = needs(declared, item, visible, evaluator, problems);
+            (name.as_str(), needs)
+        })
         .collect();
     let mut values = Names::new();
     for name in declared.in_order().into_iter().map(|(name, _)| name) {
@@ -92,15 +95,21 @@ fn needs(
     item: &Item,
     visible: &Visible<'_>,
     evaluator: &Evaluator<'_>,
+    problems: &mut Vec<Diagnostic>,
 ) -> Vec<(String, Span)> {
     let mut found = Vec::new();
     let mut open = vec![item];
     while let Some(item) = open.pop() {
         match &item.value {
             Value::Expression(expression) => {
-                let all = expression
-                    .references(evaluator.world(visible))
-                    .unwrap_or_default();
+                let all = match expression.references(evaluator.world(visible)) {
+                    Ok(all) => all,
+                    Err(problem) => {
+                        // It is told once, and to nobody who evaluates.
+                        problems.extend(problem.filter(|_| evaluator.budget.is_spent()));
+                        Vec::new()
+                    }
+                };
                 let local = |(reference, span)| {
                     let Reference::Local(name) = reference else {
                         return None;

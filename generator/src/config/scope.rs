@@ -2,6 +2,7 @@
 //! values.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -55,7 +56,7 @@ fn wrong(message: String, hint: Option<String>) -> Missing {
 static NONE: Names = Names::new();
 static NO_ENGINES: BTreeSet<String> = BTreeSet::new();
 
-impl Visible<'_> {
+impl<'a> Visible<'a> {
     /// Nothing but functions.
     pub(super) const NOTHING: Visible<'static> = Visible {
         variables: &NONE,
@@ -65,9 +66,9 @@ impl Visible<'_> {
         engines: &NO_ENGINES,
     };
 
-    fn named(what: &str, names: &Names, name: &str) -> Result<Known, Missing> {
+    fn named(what: &str, names: &'a Names, name: &str) -> Result<&'a Known, Missing> {
         match names.get(name) {
-            Some(Some(known)) => Ok(known.clone()),
+            Some(Some(known)) => Ok(known),
             Some(None) => Err(Missing::Reported),
             None => {
                 let known = || names.keys().map(String::as_str);
@@ -81,7 +82,12 @@ impl Visible<'_> {
         }
     }
 
-    fn attribute(&self, engine: &str, instance: &str, attribute: &str) -> Result<Known, Missing> {
+    fn attribute(
+        &self,
+        engine: &str,
+        instance: &str,
+        attribute: &str,
+    ) -> Result<&'a Known, Missing> {
         if !self.engines.contains(engine) {
             let known = ["var", "local", "each", "count"].into_iter();
             let known = known.chain(self.engines.iter().map(String::as_str));
@@ -100,7 +106,7 @@ impl Visible<'_> {
         match instances.get(instance) {
             // What is wrong with an instance, or with its name, is told elsewhere.
             None | Some((_, None)) => Err(Missing::Reported),
-            Some((_, Some(attributes))) => attributes.get(attribute).cloned().ok_or_else(|| {
+            Some((_, Some(attributes))) => attributes.get(attribute).ok_or_else(|| {
                 let known = || attributes.keys().map(String::as_str);
                 let hint = match nearest(attribute, known()) {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -113,10 +119,12 @@ impl Visible<'_> {
 }
 
 impl Scope for Visible<'_> {
-    fn find(&self, reference: &Reference) -> Result<Known, Missing> {
-        let plain = |value: Json| Known {
-            value,
-            sensitive: false,
+    fn find(&self, reference: &Reference) -> Result<Cow<'_, Known>, Missing> {
+        let plain = |value: Json| {
+            Cow::Owned(Known {
+                value,
+                sensitive: false,
+            })
         };
         let each = || {
             let each = self.stamp.and_then(|stamp| stamp.each.as_ref());
@@ -126,10 +134,12 @@ impl Scope for Visible<'_> {
             })
         };
         match reference {
-            Reference::Variable(name) => Self::named("variable", self.variables, name),
-            Reference::Local(name) => Self::named("local", self.locals, name),
+            Reference::Variable(name) => {
+                Self::named("variable", self.variables, name).map(Cow::Borrowed)
+            }
+            Reference::Local(name) => Self::named("local", self.locals, name).map(Cow::Borrowed),
             Reference::EachKey => Ok(plain(each()?.0.as_str().into())),
-            Reference::EachValue => Ok(each()?.1.clone()),
+            Reference::EachValue => Ok(Cow::Borrowed(&each()?.1)),
             Reference::CountIndex => {
                 let index = self.stamp.and_then(|stamp| stamp.index);
                 let index = index.ok_or_else(|| {
@@ -142,7 +152,9 @@ impl Scope for Visible<'_> {
                 engine,
                 instance,
                 attribute,
-            } => self.attribute(engine, instance, attribute),
+            } => self
+                .attribute(engine, instance, attribute)
+                .map(Cow::Borrowed),
         }
     }
 

@@ -33,10 +33,28 @@ pub(super) fn evaluate(
     let value = walk
         .template(template)
         .map_err(|failed| failed.map(|it| *it))?;
+    // Each expression can put another layer around what it refers to.
+    if depth(&value) > DEEPEST {
+        let message = format!("there are more than {DEEPEST} lists and tables in each other");
+        let span = place.whole.clone();
+        return Err(Some(Diagnostic::new(Code::Expression, span, message)));
+    }
     Ok(Known {
         value,
         sensitive: walk.sensitive.into_inner(),
     })
+}
+
+/// How many lists and tables may be in each other. Whoever goes through a value calls itself for
+/// each; with those of TOML around it, they are fewer than a reader of JSON takes.
+const DEEPEST: usize = 32;
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+    }
 }
 
 /// One walk through one expression.
@@ -101,7 +119,7 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn value(&self, expr: &Expr) -> Result<Value, Failed> {
-        self.spend(expr, 1)?;
+        self.spend(expr, functions::VALUE)?;
         match expr {
             Expr::Null(_) => Ok(Value::Null),
             Expr::Bool(truth) => Ok(Value::Bool(*truth.value())),
@@ -127,7 +145,7 @@ impl<'a> Walk<'a> {
             Expr::Parenthesis(inner) => self.value(inner.inner()),
             Expr::Variable(name) => {
                 let root = name.to_string();
-                self.looped(&root)
+                self.looped(expr, &root)?
                     .map_or_else(|| Err(self.rootless(expr, &root)), Ok)
             }
             Expr::Conditional(it) => {
@@ -271,10 +289,17 @@ impl<'a> Walk<'a> {
     }
 
     /// The value of a variable of a `for`.
-    pub(super) fn looped(&self, name: &str) -> Option<Value> {
+    pub(super) fn looped(&self, expr: &Expr, name: &str) -> Result<Option<Value>, Failed> {
         let loops = self.loops.borrow();
-        let found = loops.iter().rev().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone())
+        let Some((_, value)) = loops.iter().rev().find(|(known, _)| known == name) else {
+            return Ok(None);
+        };
+        self.spend(expr, functions::weight(value))?;
+        Ok(Some(value.clone()))
+    }
+
+    pub(super) fn is_looped(&self, name: &str) -> bool {
+        self.loops.borrow().iter().any(|(known, _)| known == name)
     }
 
     pub(super) fn comprehension(&self, it: &ForExpr) -> Result<Value, Failed> {

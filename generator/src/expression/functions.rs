@@ -139,14 +139,21 @@ fn show(number: &Number) -> String {
         .map_or(text.clone(), ToOwned::to_owned)
 }
 
+/// What a single value costs: about half of its bytes.
+pub(super) const VALUE: usize = 16;
+
 /// How much a value is, in the currency of [`super::Budget`].
 pub(super) fn weight(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
-        Value::String(text) => 1 + text.len() / 16,
-        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(|it| 2 + weight(it)).sum::<usize>(),
-    }
+    let parts = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, it)| VALUE + key.len() + weight(it))
+            .sum(),
+    };
+    VALUE + parts
 }
 
 /// Whether two values are the same; numbers are by what they are worth.

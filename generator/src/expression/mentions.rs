@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     Place, Reference, World,
     eval::{Failed, Walk},
+    functions,
 };
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -41,11 +42,12 @@ impl Walk<'_> {
     }
 
     fn mentioned(&self, expr: &Expr) -> Result<(), Failed> {
+        self.spend(expr, functions::VALUE)?;
         match expr {
             Expr::Null(_) | Expr::Bool(_) | Expr::Number(_) | Expr::String(_) => {}
             Expr::Variable(name) => {
                 let root = name.to_string();
-                if self.looped(&root).is_none() {
+                if !self.is_looped(&root) {
                     return Err(self.rootless(expr, &root));
                 }
             }
@@ -88,10 +90,11 @@ impl Walk<'_> {
             Expr::ForExpr(it) => {
                 self.mentioned(&it.intro.collection_expr)?;
                 // What it goes through is usually known by now; an index may depend on it.
-                let unknown = || vec![(Value::Null, Value::Null)];
-                let pairs = self
-                    .pairs(&it.intro.collection_expr)
-                    .unwrap_or_else(|_| unknown());
+                let pairs = match self.pairs(&it.intro.collection_expr) {
+                    Ok(pairs) => pairs,
+                    Err(failed) if self.world.budget.is_spent() => return Err(failed),
+                    Err(_) => vec![(Value::Null, Value::Null)],
+                };
                 for pair in pairs {
                     self.inside(it, pair, || {
                         let parts = it.key_expr.iter().chain([&it.value_expr]);
@@ -108,7 +111,7 @@ impl Walk<'_> {
         let operators: Vec<_> = traversal.operators.iter().map(Decorated::value).collect();
         let mut rest = operators.as_slice();
         if let Expr::Variable(name) = &traversal.expr {
-            if self.looped(name.as_str()).is_none() {
+            if !self.is_looped(name.as_str()) {
                 let (reference, span, behind) = self.reference(expr, name.as_str(), &operators)?;
                 if let Some(found) = &self.found {
                     let place = (reference, span.start, span.end);

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::json;
 
@@ -8,12 +8,15 @@ use super::*;
 struct Names(BTreeMap<Reference, Known>);
 
 impl Scope for Names {
-    fn find(&self, reference: &Reference) -> Result<Known, Missing> {
-        self.0.get(reference).cloned().ok_or(Missing::Wrong {
-            code: Code::Reference,
-            message: format!("no {reference}"),
-            hint: None,
-        })
+    fn find(&self, reference: &Reference) -> Result<Cow<'_, Known>, Missing> {
+        self.0
+            .get(reference)
+            .map(Cow::Borrowed)
+            .ok_or(Missing::Wrong {
+                code: Code::Reference,
+                message: format!("no {reference}"),
+                hint: None,
+            })
     }
 
     fn roots(&self) -> Vec<String> {
@@ -311,9 +314,85 @@ fn nothing_computes_for_ever() {
         "${[for a in range(100000) : [for b in range(100000) : a * b]]}",
         "${replace(join(\"\", range(200000)), \"\", join(\"\", range(200000)))}",
         "${indent(1000000000, \"a\\nb\")}",
+        // Of what fits, too much at once, or a search that begins anew at every letter.
+        "${range(99999999)}",
+        "${[for a in [range(100000)] : [for b in range(1000) : a]]}",
+        "${split(\"\", join(\"\", range(2000000)))}",
+        "${replace(join(\"\", [for i in range(100000) : \"a\"]), \"/a*!|a/\", \"\")}",
+        "${replace(join(\"\", range(100000)), \"/.+/\", join(\"\", [for i in range(9999) : \"$0\"]))}",
     ] {
         assert!(wrong(text).contains("compute too much"), "{text}");
     }
+}
+
+#[test]
+fn what_is_referred_to_is_not_looked_for_for_ever() {
+    let all =
+        "[for a in range(1000) : [for b in range(1000) : [for c in range(9) : [b, c, b, c]]]]";
+    let text = format!("${{{all}}}");
+    let place = Place {
+        whole: 0..text.len(),
+        exact: Some(0),
+    };
+    let (names, budget) = (names(), Budget::default());
+    let world = World {
+        scope: &names,
+        surroundings: &Machine,
+        budget: &budget,
+    };
+    let found = Expression::parse(&text, place).unwrap().references(world);
+    let found = found.unwrap_err().unwrap();
+    assert!(found.message.contains("compute too much"), "{found:?}");
+}
+
+#[test]
+fn a_part_of_something_large_costs_as_much_as_the_part() {
+    let large = Known {
+        value: (0..100_000).collect(),
+        sensitive: false,
+    };
+    let names = Names([(Reference::Variable("large".into()), large)].into());
+    let text = "${[for i in range(10000) : var.large[i]]}";
+    let place = Place {
+        whole: 0..text.len(),
+        exact: Some(0),
+    };
+    let budget = Budget::default();
+    let world = World {
+        scope: &names,
+        surroundings: &Machine,
+        budget: &budget,
+    };
+    let known = Expression::parse(text, place).unwrap().evaluate(world);
+    assert_eq!(known.unwrap().value, (0..10_000).collect::<Value>());
+}
+
+#[test]
+fn a_value_is_not_nested_without_end() {
+    let layers = |depth: usize| {
+        let inner = format!("{}var.n{}", "[".repeat(depth), "]".repeat(depth));
+        format!("${{[{inner}]}}")
+    };
+    assert!(known(&layers(20)).is_ok());
+    let nested = Known {
+        value: (0..20).fold(json!(1), |inner, _| json!([inner])),
+        sensitive: false,
+    };
+    let names = Names([(Reference::Variable("n".into()), nested)].into());
+    let text = layers(15);
+    let place = Place {
+        whole: 0..text.len(),
+        exact: None,
+    };
+    let budget = Budget::default();
+    let world = World {
+        scope: &names,
+        surroundings: &Machine,
+        budget: &budget,
+    };
+    let found = Expression::parse(&text, place).unwrap().evaluate(world);
+    let found = found.unwrap_err().unwrap();
+    assert!(found.message.contains("more than 32 lists"), "{found:?}");
 }
 
 #[test]

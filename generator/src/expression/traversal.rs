@@ -1,5 +1,7 @@
 //! Names with dots and brackets: what they stand for, and the way into a value.
 
+use std::borrow::Cow;
+
 use hcl_edit::{
     Decorated, Span as _,
     expr::{Expression as Expr, Traversal, TraversalOperator},
@@ -26,7 +28,7 @@ impl Walk<'_> {
                 operator,
                 TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_)
             ) {
-                let items = match value {
+                let items = match self.owned(expr, value)? {
                     Value::Array(items) => items,
                     Value::Null => Vec::new(),
                     other @ (Value::Bool(_)
@@ -34,66 +36,71 @@ impl Walk<'_> {
                     | Value::String(_)
                     | Value::Object(_)) => vec![other],
                 };
-                let follow = |item| self.follow_all(expr, item, rest);
+                let follow = |item| self.follow_all(expr, Cow::Owned(item), rest);
                 return items.into_iter().map(follow).collect();
             }
             value = self.follow(expr, value, operator)?;
         }
-        Ok(value)
+        self.owned(expr, value)
+    }
+
+    /// A value for oneself.
+    fn owned(&self, expr: &Expr, value: Cow<'_, Value>) -> Result<Value, Failed> {
+        if let Cow::Borrowed(value) = value {
+            self.spend(expr, functions::weight(value))?;
+        }
+        Ok(value.into_owned())
     }
 
     /// What a traversal begins with, and what is left of it then.
-    pub(super) fn start<'o>(
+    fn start<'o>(
         &self,
         expr: &Expr,
         first: &Expr,
         operators: &'o [&'o TraversalOperator],
-    ) -> Result<(Value, &'o [&'o TraversalOperator]), Failed> {
+    ) -> Result<(Cow<'_, Value>, &'o [&'o TraversalOperator]), Failed> {
         let Expr::Variable(name) = first else {
-            return Ok((self.value(first)?, operators));
+            return Ok((Cow::Owned(self.value(first)?), operators));
         };
-        if let Some(value) = self.looped(name.as_str()) {
-            return Ok((value, operators));
+        if let Some(value) = self.looped(expr, name.as_str())? {
+            return Ok((Cow::Owned(value), operators));
         }
         let (reference, span, rest) = self.reference(expr, name.as_str(), operators)?;
         Ok((self.find(&reference, span)?, rest))
     }
 
-    pub(super) fn follow_all(
+    fn follow_all(
         &self,
         expr: &Expr,
-        mut value: Value,
+        mut value: Cow<'_, Value>,
         operators: &[&TraversalOperator],
     ) -> Result<Value, Failed> {
         for operator in operators {
             value = self.follow(expr, value, operator)?;
         }
-        Ok(value)
+        self.owned(expr, value)
     }
 
-    pub(super) fn follow(
+    fn follow<'v>(
         &self,
         expr: &Expr,
-        value: Value,
+        value: Cow<'v, Value>,
         operator: &TraversalOperator,
-    ) -> Result<Value, Failed> {
+    ) -> Result<Cow<'v, Value>, Failed> {
         self.spend(expr, 1)?;
         let (key, at) = self.step(expr, operator)?;
         let found = match value {
-            Value::Object(mut map) => map.remove(&key),
-            Value::Array(mut items) => {
-                let at = key.parse().ok().filter(|at: &usize| *at < items.len());
-                at.map(|at| items.swap_remove(at))
-            }
-            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
-                let message = format!("{} has no `{key}`", functions::kind(&other));
-                return Err(self.wrong(at, message));
-            }
+            Cow::Borrowed(value) => part(value, &key).map(|found| found.map(Cow::Borrowed)),
+            Cow::Owned(value) => part(&value, &key).map(|found| found.cloned().map(Cow::Owned)),
         };
-        found.ok_or_else(|| self.wrong(at, format!("there is no `{key}` in it")))
+        match found {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(self.wrong(at, format!("there is no `{key}` in it"))),
+            Err(kind) => Err(self.wrong(at, format!("{kind} has no `{key}`"))),
+        }
     }
 
-    pub(super) fn step(
+    fn step(
         &self,
         expr: &Expr,
         operator: &TraversalOperator,
@@ -162,18 +169,16 @@ impl Walk<'_> {
         Ok((reference, span, rest))
     }
 
-    pub(super) fn find(&self, reference: &Reference, span: Span) -> Result<Value, Failed> {
+    fn find(&self, reference: &Reference, span: Span) -> Result<Cow<'_, Value>, Failed> {
         match self.world.scope.find(reference) {
             Ok(known) => {
                 if known.sensitive {
                     self.sensitive.set(true);
                 }
-                let cost = functions::weight(&known.value);
-                let spent = self.world.budget.spend(cost);
-                spent.map_err(|message| {
-                    Some(Box::new(Diagnostic::new(Code::Expression, span, message?)))
-                })?;
-                Ok(known.value)
+                Ok(match known {
+                    Cow::Borrowed(known) => Cow::Borrowed(&known.value),
+                    Cow::Owned(known) => Cow::Owned(known.value),
+                })
             }
             Err(Missing::Reported) => Err(None),
             Err(Missing::Wrong {
@@ -211,5 +216,16 @@ impl Walk<'_> {
         let message = format!("`{root}` alone has no value");
         let found = Diagnostic::new(Code::Reference, span, message);
         Some(Box::new(found.hint(hint)))
+    }
+}
+
+/// What a value has under a key, or its kind if it has no keys.
+fn part<'v>(value: &'v Value, key: &str) -> Result<Option<&'v Value>, &'static str> {
+    match value {
+        Value::Object(map) => Ok(map.get(key)),
+        Value::Array(items) => Ok(key.parse().ok().and_then(|at: usize| items.get(at))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Err(functions::kind(value))
+        }
     }
 }

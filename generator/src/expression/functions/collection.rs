@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Call, equal, kind, text, weight};
+use super::{Call, VALUE, equal, kind, text, weight};
 
 pub(super) fn concat(call: &Call<'_>) -> Result<Value, String> {
     let mut all = Vec::new();
@@ -36,7 +36,7 @@ pub(super) fn contains(call: &Call<'_>) -> Result<Value, String> {
 
 pub(super) fn keys(call: &Call<'_>) -> Result<Value, String> {
     let map = call.map(0)?;
-    call.spend(map.len())?;
+    call.spend(map.keys().map(|key| VALUE + key.len()).sum())?;
     Ok(map.keys().map(|key| Value::from(key.as_str())).collect())
 }
 
@@ -58,7 +58,7 @@ pub(super) fn merge(call: &Call<'_>) -> Result<Value, String> {
     let mut all = Map::new();
     for at in 0..call.arguments.len() {
         let map = call.map(at)?;
-        call.spend(map.values().map(|it| 2 + weight(it)).sum())?;
+        call.spend(map.values().map(|it| VALUE + weight(it)).sum())?;
         all.extend(map.clone());
     }
     Ok(Value::Object(all))
@@ -93,7 +93,7 @@ pub(super) fn sort(call: &Call<'_>) -> Result<Value, String> {
     let mut texts = Vec::with_capacity(list.len());
     for item in list {
         let text = text(item).map_err(|kind| call.expected(0, "a list of texts", kind))?;
-        call.spend(1 + text.len() / 16)?;
+        call.spend(VALUE + text.len())?;
         texts.push(text.into_owned());
     }
     texts.sort();
@@ -147,7 +147,7 @@ pub(super) fn range(call: &Call<'_>) -> Result<Value, String> {
     let mut numbers = Vec::new();
     let mut at = from;
     while if down { at > to } else { at < to } {
-        call.spend(1)?;
+        call.spend(VALUE)?;
         numbers.push(Value::from(at));
         let Some(next) = at.checked_add(step) else {
             break;

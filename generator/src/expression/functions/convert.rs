@@ -26,12 +26,13 @@ pub(super) fn csvdecode(call: &Call<'_>) -> Result<Value, String> {
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.map_err(wrong)?;
-        call.spend(record.len() * 2)?;
         let pairs = keys.iter().zip(&record);
         let line: Map<_, _> = pairs
             .map(|(key, value)| (key.to_owned(), value.into()))
             .collect();
-        lines.push(Value::Object(line));
+        let line = Value::Object(line);
+        call.spend(weight(&line))?;
+        lines.push(line);
     }
     Ok(Value::Array(lines))
 }

@@ -3,7 +3,7 @@
 use regex_lite::Regex;
 use serde_json::Value;
 
-use super::{Call, text as as_text};
+use super::{Call, VALUE, text as as_text};
 
 pub(super) fn upper(call: &Call<'_>) -> Result<Value, String> {
     Ok(call.text(0)?.to_uppercase().into())
@@ -51,7 +51,13 @@ pub(super) fn replace(call: &Call<'_>) -> Result<Value, String> {
     let pattern = old.strip_prefix('/').and_then(|old| old.strip_suffix('/'));
     if let Some(pattern) = pattern {
         let pattern = compile(call, pattern, &text)?;
-        call.spend(pattern.find_iter(&text).count().saturating_mul(new.len()))?;
+        let groups = new.matches('$').count();
+        for found in pattern.find_iter(&text) {
+            // To find one that is short may take a look at all the rest.
+            let rest = text.len() - found.start() + 16;
+            call.spend(rest.saturating_mul(old.len() + 16))?;
+            call.spend(new.len() + found.len().saturating_mul(groups))?;
+        }
         return Ok(pattern.replace_all(&text, &*new).into());
     }
     let matches = if old.is_empty() {
@@ -65,14 +71,21 @@ pub(super) fn replace(call: &Call<'_>) -> Result<Value, String> {
 
 pub(super) fn split(call: &Call<'_>) -> Result<Value, String> {
     let (separator, text) = (call.text(0)?, call.text(1)?);
-    call.spend(text.len())?;
+    let part = |text: &str| {
+        call.spend(VALUE + text.len())?;
+        Ok(Value::from(text))
+    };
     if separator.is_empty() {
-        return Ok(text.chars().map(|c| Value::from(c.to_string())).collect());
+        let mut letter = [0; 4];
+        return text
+            .chars()
+            .map(|c| part(c.encode_utf8(&mut letter)))
+            .collect();
     }
     if text.is_empty() {
         return Ok(Value::Array(Vec::new()));
     }
-    Ok(text.split(&*separator).map(Value::from).collect())
+    text.split(&*separator).map(part).collect()
 }
 
 pub(super) fn join(call: &Call<'_>) -> Result<Value, String> {
