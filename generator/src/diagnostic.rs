@@ -2,7 +2,7 @@
 //!
 //! Must not know what can be wrong: whoever finds a problem describes it here.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range};
 
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -26,7 +26,7 @@ pub type Span = Range<usize>;
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     texts: Vec<(usize, Source)>,
-    secrets: Vec<String>,
+    secrets: BTreeSet<String>,
     covered: Vec<Span>,
 }
 
@@ -57,7 +57,7 @@ impl Sources {
     pub fn hide(&mut self, secrets: &[String]) {
         for secret in secrets {
             if !secret.is_empty() && !self.secrets.contains(secret) {
-                self.secrets.push(secret.clone());
+                self.secrets.insert(secret.clone());
             }
         }
     }
@@ -85,18 +85,30 @@ impl Sources {
 
     /// The words without what is never to be shown.
     pub fn without_secrets(&self, words: &str) -> String {
-        let mut words = words.to_owned();
+        let mut places: Vec<Span> = Vec::new();
         for secret in &self.secrets {
             // Messages quote what they repeat.
             let quoted = format!("{secret:?}");
             let inner = quoted.trim_matches('"');
-            for form in [secret.as_str(), inner] {
-                if words.contains(form) {
-                    words = words.replace(form, "(sensitive)");
-                }
+            for form in [secret.as_str(), inner]
+                .into_iter()
+                .filter(|it| !it.is_empty())
+            {
+                let found = words.match_indices(form);
+                places.extend(found.map(|(at, form)| at..at + form.len()));
             }
         }
-        words
+        // One secret may be a part of another, or overlap it.
+        places.sort_by_key(|place| place.start);
+        let (mut shown, mut end) = (String::new(), 0);
+        for place in places {
+            if place.start >= end {
+                shown += words.get(end..place.start).unwrap_or_default();
+                shown += "(sensitive)";
+            }
+            end = end.max(place.end);
+        }
+        shown + words.get(end..).unwrap_or_default()
     }
 }
 
@@ -239,12 +251,17 @@ pub fn ordered(sources: &Sources, diagnostics: &[Diagnostic]) -> Vec<Diagnostic>
     ordered
 }
 
-/// Draws all problems in the order of their places, one blank line between them.
+/// The most problems that are drawn; a block can make thousands of them at one place.
+const DRAWN: usize = 100;
+
+/// Draws the problems in the order of their places, one blank line between them.
 pub fn render(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> String {
-    let pictures: Vec<_> = ordered(sources, diagnostics)
-        .iter()
-        .map(|d| picture(sources, d, colour))
-        .collect();
+    let ordered = ordered(sources, diagnostics);
+    let drawn = ordered.iter().take(DRAWN);
+    let mut pictures: Vec<_> = drawn.map(|d| picture(sources, d, colour)).collect();
+    if let more @ 1.. = ordered.len() - pictures.len() {
+        pictures.push(format!("and {more} more"));
+    }
     pictures.join("\n\n")
 }
 
@@ -380,6 +397,32 @@ mod tests {
           |
           = help: give one of them another port
         ");
+    }
+
+    #[test]
+    fn not_more_is_drawn_than_anybody_reads() {
+        let source = sources("a");
+        let found: Vec<_> = (0..250)
+            .map(|at| Diagnostic::new(Code::Value, 0..1, format!("wrong: {at}")))
+            .collect();
+        let drawn = render(&source, &found, false);
+        assert_eq!(drawn.matches("error[D005]").count(), 100);
+        assert!(drawn.ends_with("and 150 more"), "{drawn}");
+        assert_eq!(to_json(&source, &found).as_array().unwrap().len(), 250);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_whole_though_others_are_a_part_of_it() {
+        let mut sources = sources("");
+        let secrets = ["s3", "s3cret", "ret!", "e", "\n", "\""];
+        sources.hide(&secrets.map(ToOwned::to_owned));
+        let hidden = |words: &str| sources.without_secrets(words);
+        assert_eq!(
+            hidden("it is s3cret! here"),
+            "it is (sensitive) h(sensitive)r(sensitive)"
+        );
+        assert_eq!(hidden("a\\nb"), "a(sensitive)b");
+        assert_eq!(hidden("nothing"), "nothing");
     }
 
     #[test]

@@ -187,12 +187,17 @@ impl<'a> Known<'a> {
 impl Known<'_> {
     /// What is wrong with a need, of a block or of an output. Nothing is said of an engine that
     /// nobody has: the expression itself is wrong then.
-    fn check(&self, need: &Need, block: Option<&Block>) -> Result<(), Option<Diagnostic>> {
+    fn check(
+        &self,
+        need: &Need,
+        block: Option<&Block>,
+        hint: bool,
+    ) -> Result<(), Option<Diagnostic>> {
         match self.get(need) {
             None => {
                 let used = |engine: &String| self.1.contains(engine.as_str());
                 let sound = need.engine.as_ref().is_none_or(used);
-                Err(sound.then(|| unknown(self, block, need)))
+                Err(sound.then(|| unknown(self, block, need, hint)))
             }
             Some(other) if block.is_none_or(|block| block.enabled) && !other.enabled => {
                 Err(Some(disabled(block, &need.name, other)))
@@ -206,11 +211,12 @@ impl Known<'_> {
 /// references imply.
 pub(super) fn of<'a>(known: &Known<'a>, block: &Block) -> Vec<(&'a InstanceName, Wish)> {
     let mut all: Vec<(&InstanceName, Wish)> = Vec::new();
+    let mut seen = BTreeSet::new();
     let (implied, declared): (Vec<_>, Vec<_>) =
         block.needs.iter().partition(|need| need.engine.is_some());
     for need in declared.into_iter().chain(implied) {
         if let Some(other) = known.get(need)
-            && !all.iter().any(|(name, _)| **name == other.name)
+            && seen.insert(&other.name)
         {
             all.push((&other.name, need.wish));
         }
@@ -218,25 +224,34 @@ pub(super) fn of<'a>(known: &Known<'a>, block: &Block) -> Vec<(&'a InstanceName,
     all
 }
 
+/// The problems that are worth a look at the names of all instances.
+const HINTED: usize = 100;
+
+/// The circles that are told: a project can have as many as instances, each as long as all of them.
+const CIRCLES: usize = 20;
+
 /// Reports what cannot be depended on, by blocks or by outputs.
 pub(super) fn check(blocks: &[Block], outputs: &[Need], problems: &mut Vec<Diagnostic>) {
     let known = Known::new(blocks);
-    for block in blocks {
-        for need in &block.needs {
-            if let Err(found) = known.check(need, Some(block)) {
-                problems.extend(found);
-            }
-        }
-    }
-    for need in outputs {
-        if let Err(found) = known.check(need, None) {
+    let of_blocks = blocks
+        .iter()
+        .flat_map(|block| block.needs.iter().map(move |need| (need, Some(block))));
+    let of_outputs = outputs.iter().map(|need| (need, None));
+    // All stamps of a block say the same thing.
+    let mut told = BTreeSet::new();
+    for (need, block) in of_blocks.chain(of_outputs) {
+        let said = (need.name.span.start, &need.name.value);
+        if !told.contains(&said)
+            && let Err(found) = known.check(need, block, told.len() < HINTED)
+        {
+            told.insert(said);
             problems.extend(found);
         }
     }
     circles(blocks, &known, problems);
 }
 
-fn unknown(known: &Known<'_>, block: Option<&Block>, need: &Need) -> Diagnostic {
+fn unknown(known: &Known<'_>, block: Option<&Block>, need: &Need, hint: bool) -> Diagnostic {
     let name = need.name.value.as_str();
     let span = need.name.span.clone();
     let message = match &need.engine {
@@ -246,6 +261,9 @@ fn unknown(known: &Known<'_>, block: Option<&Block>, need: &Need) -> Diagnostic 
     let found = Diagnostic::new(Code::Dependency, span, message);
     if let Some(other) = known.0.get(name) {
         return found.hint(format!("`{name}` is a {} instance", other.engine));
+    }
+    if !hint {
+        return found;
     }
     let own = block.map(|block| block.name.as_str());
     let others = || known.0.keys().copied().filter(|other| Some(*other) != own);
@@ -305,6 +323,7 @@ impl<'a> Step<'a> {
 /// where the way has come from. A `lazy` one of `depends_on` leads nowhere: nobody waits for it.
 fn circles(blocks: &[Block], known: &Known<'_>, problems: &mut Vec<Diagnostic>) {
     let mut done: BTreeSet<&str> = BTreeSet::new();
+    let mut told = 0;
     for block in blocks {
         if done.contains(block.name.as_str()) {
             continue;
@@ -329,7 +348,10 @@ fn circles(blocks: &[Block], known: &Known<'_>, problems: &mut Vec<Diagnostic>) 
             let name = next.name.as_str();
             if on_the_way.contains(name) {
                 let back = way.iter().position(|step| step.block.name == next.name);
-                problems.extend(circle(way.get(back.unwrap_or(0)..).unwrap_or_default()));
+                if told < CIRCLES {
+                    problems.extend(circle(way.get(back.unwrap_or(0)..).unwrap_or_default()));
+                }
+                told += 1;
             } else if !done.contains(name) {
                 on_the_way.insert(name);
                 way.push(Step::to(next));
