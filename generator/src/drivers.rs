@@ -127,17 +127,24 @@ impl Drivers {
 
     /// The driver's description of its engine; nothing if no driver knows the engine.
     pub fn describe(&self, engine: &EngineName) -> Result<Option<Description>, DriverError> {
-        let Some(path) = self.program(engine) else {
-            return Ok(None);
-        };
+        self.with(engine, |driver| Ok(driver.description.clone()))
+            .transpose()
+    }
+
+    /// Does something with the driver of an engine, which runs from then on; nothing if no driver
+    /// knows the engine.
+    fn with<T>(
+        &self,
+        engine: &EngineName,
+        work: impl FnOnce(&mut Driver) -> Result<T, DriverError>,
+    ) -> Option<Result<T, DriverError>> {
+        let path = self.program(engine)?;
         let mut running = self.running.borrow_mut();
-        if let Some(driver) = running.get(engine) {
-            return Ok(Some(driver.description.clone()));
+        if let Some(driver) = running.get_mut(engine) {
+            return Some(work(driver));
         }
-        let driver = Driver::start(engine, path)?;
-        let description = driver.description.clone();
-        running.insert(engine.clone(), driver);
-        Ok(Some(description))
+        let started = Driver::start(engine, path);
+        Some(started.and_then(|driver| work(running.entry(engine.clone()).or_insert(driver))))
     }
 
     /// Asks whether a block is right.
@@ -168,14 +175,11 @@ impl Drivers {
         call: Call,
         expect: impl FnOnce(Answer) -> Option<T>,
     ) -> Result<T, DriverError> {
-        self.describe(engine)?;
-        let mut running = self.running.borrow_mut();
-        let path = self.programs.get(engine).cloned().unwrap_or_default();
-        let off_topic = DriverError::OffTopic { path };
-        match running.get_mut(engine) {
-            Some(driver) => expect(driver.ask(call)?).ok_or(off_topic),
-            None => Err(off_topic),
-        }
+        let off_topic = || DriverError::OffTopic {
+            path: self.programs.get(engine).cloned().unwrap_or_default(),
+        };
+        let asked = self.with(engine, |driver| driver.ask(call));
+        expect(asked.ok_or_else(off_topic)??).ok_or_else(off_topic)
     }
 }
 

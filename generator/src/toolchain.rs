@@ -30,6 +30,8 @@ pub enum Origin {
 pub struct Toolchains {
     supplied: Supplied,
     found: RefCell<BTreeMap<EngineName, Vec<Toolchain>>>,
+    /// Those of the store, by folder.
+    stored: RefCell<BTreeMap<Utf8PathBuf, Option<Toolchain>>>,
 }
 
 impl Toolchains {
@@ -67,7 +69,7 @@ impl Toolchains {
             return Ok((toolchain, Origin::Named));
         }
         match self.supplied.engines.get(&key) {
-            Some(Ok(folder)) => match toolchain(folder, search) {
+            Some(Ok(folder)) => match self.stored(folder, search) {
                 Some(toolchain) if toolchain.version.provides(version) => {
                     Ok((toolchain, Origin::Store))
                 }
@@ -87,6 +89,14 @@ impl Toolchains {
             },
         }
     }
+
+    fn stored(&self, folder: &Utf8Path, search: &ToolchainSearch) -> Option<Toolchain> {
+        let mut stored = self.stored.borrow_mut();
+        stored
+            .entry(folder.to_owned())
+            .or_insert_with(|| toolchain(folder, search))
+            .clone()
+    }
 }
 
 /// The newest of these toolchains that a driver knows, with the major that it belongs to.
@@ -103,7 +113,7 @@ impl From<Supplied> for Toolchains {
     fn from(supplied: Supplied) -> Self {
         Self {
             supplied,
-            found: RefCell::default(),
+            ..Self::default()
         }
     }
 }
