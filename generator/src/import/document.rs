@@ -2,6 +2,8 @@
 //!
 //! Must not know from what it is made.
 
+use std::collections::BTreeSet;
+
 use doze_contract::{EngineName, InstanceName, Version, protocol::Check};
 use serde_json::{Map, Value as Json};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
@@ -91,6 +93,10 @@ impl Block {
 pub(super) struct File {
     text: String,
     notes: Vec<Note>,
+    /// The tables that are there; TOML takes each once.
+    tables: BTreeSet<Vec<String>>,
+    /// The instances that are there; their names are unique in a project.
+    instances: BTreeSet<String>,
 }
 
 impl File {
@@ -99,6 +105,8 @@ impl File {
         Self {
             text: format!("{SCHEMA_LINE}\n# Imported from {source}; `doze up` brings it up.\n"),
             notes: Vec::new(),
+            tables: BTreeSet::new(),
+            instances: BTreeSet::new(),
         }
     }
 
@@ -111,8 +119,12 @@ impl File {
         self.add(&format!("\n{}", DocumentMut::from(table)));
     }
 
-    /// Adds a table of doze's own, with the origin of it.
-    pub(super) fn table(&mut self, path: &[&str], origin: &str, keys: &[(&str, Json)]) {
+    /// Adds a table of doze's own, with the origin of it, unless it is there; whether it was not.
+    pub(super) fn table(&mut self, path: &[&str], origin: &str, keys: &[(&str, Json)]) -> bool {
+        let owned = path.iter().map(ToString::to_string);
+        if !self.tables.insert(owned.collect()) {
+            return false;
+        }
         let mut table = Table::new();
         for (key, value) in keys {
             if let Some(value) = inline(value) {
@@ -121,10 +133,17 @@ impl File {
         }
         let text = nested(path, table);
         self.add(&format!("\n# {}\n{text}", one_line(origin)));
+        true
     }
 
-    /// Adds an instance with its notes.
-    pub(super) fn block(&mut self, block: Block) {
+    /// Adds an instance with its notes. One whose name is taken is switched off.
+    pub(super) fn block(&mut self, mut block: Block) {
+        if block.off.is_none() && !self.instances.insert(block.name.clone()) {
+            let why = format!("there is another instance called `{}`", block.name);
+            let note = Note::new(block.line, block.at.clone(), &why);
+            block.notes.push(note);
+            block.off = Some(why);
+        }
         self.add(&format!("\n# {}\n", one_line(&block.origin)));
         self.remarks(&block.notes, &block.at);
         let text = block.text();

@@ -130,7 +130,9 @@ impl Importer<'_> {
             None
         });
         let origin = self.source.origin(block, "defaults");
-        self.file.table(&["defaults"], &origin, &keys);
+        if !self.file.table(&["defaults"], &origin, &keys) {
+            self.twice(block, "defaults");
+        }
     }
 
     fn locals(&mut self, block: &Block, locals: &mut Map<String, Json>) {
@@ -173,7 +175,9 @@ impl Importer<'_> {
             None
         });
         let origin = self.source.origin(block, &at);
-        self.file.table(&["variables", name], &origin, &keys);
+        if !self.file.table(&["variables", name], &origin, &keys) {
+            self.twice(block, &at);
+        }
     }
 
     fn output(&mut self, block: &Block, name: &str) {
@@ -192,7 +196,16 @@ impl Importer<'_> {
             None
         });
         let origin = self.source.origin(block, &at);
-        self.file.table(&["outputs", name], &origin, &keys);
+        if !self.file.table(&["outputs", name], &origin, &keys) {
+            self.twice(block, &at);
+        }
+    }
+
+    fn twice(&mut self, block: &Block, at: &str) {
+        let note = self
+            .source
+            .note(block, at, "it is there twice; the first one counts");
+        self.notes.push(note);
     }
 
     /// Goes through the attributes of a block; what `take` has a reason against is noted, as is

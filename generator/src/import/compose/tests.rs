@@ -131,6 +131,22 @@ fn a_postgres_is_called_like_its_database_and_owned_by_its_user() {
 }
 
 #[test]
+fn a_profile_that_a_service_names_twice_is_written_once() {
+    let imported = read(
+        "services:\n  cache:\n    image: valkey/valkey:8\n    ports: [\"6380:6379\"]\n    \
+         profiles: [ci, ci]\n",
+    );
+    insta::assert_snapshot!(bare(&imported), @"
+    [valkey.cache]
+    version = 8
+    port = 6380
+    enabled = false
+    [profile.ci.valkey.cache]
+    enabled = true
+    ");
+}
+
+#[test]
 fn the_options_of_redis_are_keys_or_are_named() {
     let imported = read(
         "services:\n  cache:\n    image: redis:8\n    command: redis-server /etc/r.conf --appendonly yes \

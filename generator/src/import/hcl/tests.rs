@@ -185,6 +185,40 @@ odd {}
 }
 
 #[test]
+fn what_stands_there_twice_is_written_once() {
+    let imported = read(
+        r#"
+defaults { idle_timeout = "1m" }
+defaults { idle_timeout = "2m" }
+variable "a" { default = 1 }
+variable "a" { default = 2 }
+output "o" { value = var.a }
+output "o" { value = 2 }
+valkey "cache" { version = 8 }
+valkey "cache" { version = 7 }
+postgres "cache" { version = 16 }
+"#,
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    [defaults]
+    idle_timeout = "1m"
+    [variables.a]
+    default = 1
+    [outputs.o]
+    value = "${var.a}"
+    [valkey.cache]
+    version = 8
+    "#);
+    insta::assert_snapshot!(noted(&imported), @"
+    3 defaults: it is there twice; the first one counts
+    5 variable.a: it is there twice; the first one counts
+    7 output.o: it is there twice; the first one counts
+    9 valkey.cache: there is another instance called `cache`
+    10 postgres.cache: there is another instance called `cache`
+    ");
+}
+
+#[test]
 fn what_is_no_hcl_is_an_error_with_its_line() {
     for text in [
         "a {\n".to_owned(),
