@@ -173,7 +173,7 @@ password = "${var.password}"
     );
     assert_eq!(
         run(&["output", "cache"]),
-        "redis://:hunter2@127.0.0.1:6379/0\n"
+        "redis://default:hunter2@127.0.0.1:6379/0\n"
     );
     assert_eq!(run(&["output", "ports", "--json"]), "[6379,5432]\n");
     let all: serde_json::Value = serde_json::from_str(&run(&["output", "--json"])).expect("JSON");
@@ -188,7 +188,7 @@ password = "${var.password}"
     // The command line goes before the environment.
     let mut command = doze(&world, &home, &["output", "cache", "--var", "password=a b"]);
     let said = succeed(command.env("DOZE_VAR_password", "hunter2"));
-    assert_eq!(said, "redis://:a%20b@127.0.0.1:6379/0\n");
+    assert_eq!(said, "redis://default:a%20b@127.0.0.1:6379/0\n");
     let unknown = output(doze(&world, &home, &["output", "cach"]).env("DOZE_VAR_password", "x"));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `cache`?"));
 }

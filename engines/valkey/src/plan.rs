@@ -93,10 +93,10 @@ fn server(call: &PlanCall, config: &Utf8Path, block: &Block) -> Member {
 }
 
 /// A URL as redis-py, go-redis and ioredis read it; the first two know the form for a unix
-/// socket.
+/// socket. The command line clients take a user that is left out for one without a name.
 fn client_url(endpoint: &Endpoint, password: Option<&str>) -> String {
     let user = password
-        .map(|text| format!(":{}@", url::encode(text)))
+        .map(|text| format!("default:{}@", url::encode(text)))
         .unwrap_or_default();
     match endpoint {
         Endpoint::Tcp(address) => format!("redis://{user}{address}/0"),
@@ -114,11 +114,11 @@ mod tests {
         assert_eq!(url("127.0.0.1:6379", None), "redis://127.0.0.1:6379/0");
         assert_eq!(
             url("[::1]:6379", Some("a@b/%:?#ü")),
-            "redis://:a%40b%2F%25%3A%3F%23%C3%BC@[::1]:6379/0"
+            "redis://default:a%40b%2F%25%3A%3F%23%C3%BC@[::1]:6379/0"
         );
         assert_eq!(
             url("unix:/run/a b/valkey.sock", Some("x y")),
-            "unix://:x%20y@/run/a%20b/valkey.sock?db=0"
+            "unix://default:x%20y@/run/a%20b/valkey.sock?db=0"
         );
     }
 }
