@@ -79,7 +79,6 @@ impl File {
         let evaluator = Evaluator::new(&sources, inputs.isolated);
         let variables = variables::values(&declared, &files, &given, &evaluator, &mut problems);
         let locals = locals::declared(&mut reader, &mut problems);
-        let outputs = outputs::declared(&mut reader, &mut problems);
         let engines = reader.tables().map(ToOwned::to_owned);
         let engines = engines
             .filter(|word| !RESERVED.contains(&word.as_str()))
@@ -94,6 +93,7 @@ impl File {
             locals: &locals,
             ..visible
         };
+        let outputs = outputs::declared(&mut reader, &visible, &evaluator, &mut problems);
         let name = project_name(&mut reader, path, &visible, &evaluator, &mut problems);
         let defaults = block::defaults(&mut reader, &visible, &evaluator, &mut problems);
         let registries = registries::registries(&mut reader, &visible, &evaluator, &mut problems);

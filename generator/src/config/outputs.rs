@@ -1,7 +1,8 @@
 //! `[outputs]`: what a project tells others, by `doze output`.
 
 use super::{
-    reader::Reader,
+    reader::{Reader, wrong_type},
+    scope::{Evaluator, Visible},
     toml_tree::{Item, Value},
 };
 use crate::diagnostic::{Code, Diagnostic};
@@ -28,8 +29,14 @@ pub struct Output {
     pub sensitive: bool,
 }
 
-/// Reads `[outputs.NAME]`.
-pub(super) fn declared(reader: &mut Reader, problems: &mut Vec<Diagnostic>) -> Vec<Declared> {
+/// Reads `[outputs.NAME]`. A description may refer to what is `visible`; the value waits for the
+/// instances.
+pub(super) fn declared(
+    reader: &mut Reader,
+    visible: &Visible<'_>,
+    evaluator: &Evaluator<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Declared> {
     let table = reader.typed("outputs", "a table", problems, |value| {
         value.as_table().cloned()
     });
@@ -48,7 +55,17 @@ pub(super) fn declared(reader: &mut Reader, problems: &mut Vec<Diagnostic>) -> V
         };
         let mut reader = Reader::new(format!("the output `{name}`"), table.clone());
         let value = reader.take("value");
-        let description = reader.text("description", problems);
+        let description = reader.take("description");
+        let description = description.map(|item| evaluator.item(&item, visible, problems));
+        // What it says must not be told in the open either.
+        let is_secret = description.as_ref().is_some_and(|done| done.sensitive);
+        let description = description.and_then(|done| done.value).and_then(|item| {
+            let text = item.value.as_text().map(ToOwned::to_owned);
+            if text.is_none() {
+                problems.push(wrong_type("description", "a string", &item));
+            }
+            text.filter(|_| !is_secret)
+        });
         let sensitive = reader.typed("sensitive", "true or false", problems, Value::as_boolean);
         reader.finish(problems);
         let Some(value) = value else {
@@ -59,7 +76,7 @@ pub(super) fn declared(reader: &mut Reader, problems: &mut Vec<Diagnostic>) -> V
         outputs.push(Declared {
             name: name.to_owned(),
             value,
-            description: description.map(|at| at.value),
+            description,
             sensitive: sensitive.is_some_and(|at| at.value),
         });
     }
