@@ -74,7 +74,10 @@ fn server(call: &PlanCall, config: &Utf8Path, block: &Block) -> Member {
             .file_name()
             .unwrap_or("valkey-server")
             .to_owned(),
-        argv: vec![call.toolchain.server.to_string(), config.to_string()],
+        argv: vec![
+            call.toolchain.server.to_string(),
+            configuration(config, call.toolchain.version.major()),
+        ],
         env: BTreeMap::new(),
         cwd: call.data.clone(),
         pid_file: None,
@@ -92,6 +95,23 @@ fn server(call: &PlanCall, config: &Utf8Path, block: &Block) -> Member {
     }
 }
 
+/// How the server takes the path of its configuration: since version 7 one with any of `*?[` in it
+/// is a pattern of glob(7), and what matches nothing is a server with no configuration at all.
+fn configuration(path: &Utf8Path, major: u32) -> String {
+    let path = path.as_str();
+    if major < 7 || !path.contains(['*', '?', '[']) {
+        return path.to_owned();
+    }
+    let mut escaped = String::with_capacity(path.len());
+    for c in path.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
 /// A URL as redis-py, go-redis and ioredis read it; the first two know the form for a unix
 /// socket. The command line clients take a user that is left out for one without a name.
 fn client_url(endpoint: &Endpoint, password: Option<&str>) -> String {
@@ -107,6 +127,14 @@ fn client_url(endpoint: &Endpoint, password: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_of_the_configuration_is_no_pattern() {
+        let path = |path: &str, major| configuration(path.into(), major);
+        assert_eq!(path(r"/run/a\b/c", 8), r"/run/a\b/c");
+        assert_eq!(path(r"/run/[a]\*?/c", 8), r"/run/\[a\]\\\*\?/c");
+        assert_eq!(path("/run/[a]", 6), "/run/[a]");
+    }
 
     #[test]
     fn a_url_survives_every_password() {
