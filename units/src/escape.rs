@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use doze_contract::name::is_unwritable;
+
 /// Why a text cannot be said in a unit file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EscapeError {
@@ -117,13 +119,6 @@ fn check(text: &str) -> Result<(), EscapeError> {
             character,
         }),
     }
-}
-
-/// Control characters would end the line, or are refused in a path. A line with a noncharacter
-/// is not taken for UTF-8, and ignored.
-fn is_unwritable(c: char) -> bool {
-    let code = u32::from(c);
-    c.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
 }
 
 fn push_hex(text: &mut String, byte: u8) {

@@ -5,6 +5,8 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use crate::name::is_unwritable;
+
 /// The longest path of a unix socket in bytes: `sun_path` of unix(7) has 108 with its final NUL.
 pub const UNIX_PATH_MAX: usize = 107;
 
@@ -34,8 +36,8 @@ pub enum EndpointError {
     /// The path does not fit into `sun_path`.
     #[error("is {0} bytes long; the path of a unix socket has at most {UNIX_PATH_MAX}")]
     TooLong(usize),
-    /// A NUL byte or a line break.
-    #[error("contains a control character")]
+    /// A NUL byte, a line break, or a code point that is no character.
+    #[error("contains a control character, or a code point that is no character")]
     Control,
 }
 
@@ -52,7 +54,7 @@ impl Endpoint {
     pub fn unix(path: impl Into<Utf8PathBuf>) -> Result<Self, EndpointError> {
         let path = path.into();
         let text = path.as_str();
-        if text.chars().any(char::is_control) {
+        if text.chars().any(is_unwritable) {
             return Err(EndpointError::Control);
         }
         let plain = text.strip_prefix('/').is_some_and(|rest| {

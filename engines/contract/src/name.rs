@@ -44,10 +44,17 @@ fn check(text: &str) -> Result<(), NameError> {
     if text.starts_with('.') {
         return Err(NameError::LeadingDot);
     }
-    match text.chars().find(|c| *c == '/' || c.is_control()) {
+    match text.chars().find(|c| *c == '/' || is_unwritable(*c)) {
         Some(c) => Err(NameError::Character(c)),
         None => Ok(()),
     }
+}
+
+/// Whether no unit file can hold this character. A control character would end the line, or is
+/// refused in a path; a line with a Unicode noncharacter is not taken for UTF-8, and ignored.
+pub fn is_unwritable(c: char) -> bool {
+    let code = u32::from(c);
+    c.is_control() || code & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&code)
 }
 
 fn check_engine(text: &str) -> Result<(), NameError> {
@@ -145,6 +152,9 @@ mod tests {
         assert_eq!(ProjectName::new("a/b"), Err(NameError::Character('/')));
         assert_eq!(ProjectName::new("a\nb"), Err(NameError::Character('\n')));
         assert_eq!(ProjectName::new("a\0b"), Err(NameError::Character('\0')));
+        for c in ['\u{fffe}', '\u{1ffff}', '\u{fdd0}'] {
+            assert_eq!(InstanceName::new(c), Err(NameError::Character(c)));
+        }
         assert_eq!(
             ProjectName::new("x".repeat(64)),
             Err(NameError::TooLong(64))
