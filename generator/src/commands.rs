@@ -319,6 +319,13 @@ impl Compiled {
 
     /// Reads what is installed of the project.
     fn installed(&self, roots: &Roots) -> Result<Installed, Failure> {
+        // A repository could have it lead to anywhere.
+        if roots.project.is_symlink() {
+            return Err(Failure::plain(format!(
+                "{} is a symbolic link, and doze writes only into a folder of its own",
+                roots.project
+            )));
+        }
         let units = doze_units::Prefix::of(&self.project.name);
         let owns = |area: Area, name: &str| match area {
             Area::Units => units.owns(name),

@@ -193,6 +193,25 @@ password = "${var.password}"
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `cache`?"));
 }
 
+/// What a project that was cloned from somewhere must not be able to have written.
+#[test]
+fn nothing_is_written_where_a_link_leads_to() {
+    let world = World::new();
+    world.write(
+        "home/doze.toml",
+        "[valkey.cache]\nversion = 8\nport = 6379\n",
+    );
+    let elsewhere = world.dir().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("our folder");
+    let link = world.home().join(".doze");
+    std::os::unix::fs::symlink(&elsewhere, &link).expect("our folder");
+    let refused = output(&mut doze(&world, &world.home(), &["generate"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("is a symbolic link"), "{said}");
+    assert_eq!(fs::read_dir(elsewhere).expect("our folder").count(), 0);
+}
+
 /// Every folder of `compiled/` holds a `doze.toml` and the whole tree that it compiles to. The
 /// units also have to please systemd.
 #[test]

@@ -17,7 +17,7 @@ const REFERENCE: &str = "settings.\"app.cache\" = \"${valkey.cache.url}\"";
 #[test]
 fn a_reference_has_the_value_of_the_other_instance_and_waits_until_that_is_healthy() {
     let compiled = Folder::of(&app(REFERENCE)).compiled();
-    assert!(compiled.configures("app", "redis://:s3cret@127.0.0.1:6379/0"));
+    assert!(compiled.configures("app", "redis://default:s3cret@127.0.0.1:6379/0"));
     assert_eq!(compiled.holds("app"), [("cache".to_owned(), Healthy)]);
     assert_eq!(compiled.holds("cache"), []);
 }
@@ -30,7 +30,7 @@ fn every_common_attribute_can_be_asked_for() {
         ("address", "127.0.0.1:6379"),
         ("host", "127.0.0.1"),
         ("port", "6379"),
-        ("url", "redis://:s3cret@127.0.0.1:6379/0"),
+        ("url", "redis://default:s3cret@127.0.0.1:6379/0"),
         ("env_var", "REDIS_URL"),
     ] {
         let line = format!("settings.\"a.b\" = \"<${{valkey.cache.{attribute}}}>\"");
@@ -105,7 +105,7 @@ fn depends_on_overrides_the_condition_of_a_reference() {
             let line = format!("{REFERENCE}\ndepends_on = {{ {name} = \"{condition}\" }}");
             let compiled = Folder::of(&app(&line)).compiled();
             assert_eq!(compiled.holds("app"), holds, "{name} = {condition}");
-            assert!(compiled.configures("app", "redis://:s3cret@127.0.0.1:6379/0"));
+            assert!(compiled.configures("app", "redis://default:s3cret@127.0.0.1:6379/0"));
         }
     }
 }
