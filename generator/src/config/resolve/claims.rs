@@ -1,6 +1,9 @@
 //! Who claims which address, and what to do when two claim one.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
 
 use camino::Utf8PathBuf;
 use doze_contract::{Endpoint, InstanceName};
@@ -17,7 +20,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Claims {
     tcp: BTreeMap<u16, Vec<(SocketAddr, InstanceName, Span)>>,
-    unix: BTreeMap<Utf8PathBuf, (InstanceName, Span)>,
+    /// Paths are compared part by part, which a sorted map does often.
+    unix: HashMap<Utf8PathBuf, (InstanceName, Span)>,
 }
 
 impl Claims {
