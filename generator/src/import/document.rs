@@ -8,7 +8,7 @@ use doze_contract::{EngineName, InstanceName, Version, protocol::Check};
 use serde_json::{Map, Value as Json};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
-use super::{ImportError, Note, Surroundings, plain};
+use super::{ImportError, Note, Surroundings, literal, plain};
 use crate::schema::SCHEMA_LINE;
 
 /// An instance on its way into the file. Its texts are written as they are: those that are no
@@ -250,7 +250,7 @@ fn inline(value: &Json) -> Option<Value> {
 /// What an instance depends on, by name and condition: a list where a name says it all.
 pub(super) fn depends_on(wanted: Map<String, Json>) -> Json {
     if wanted.values().all(|condition| condition == "healthy") {
-        return wanted.keys().map(String::as_str).collect();
+        return wanted.keys().map(|name| literal(name)).collect();
     }
     Json::Object(wanted)
 }

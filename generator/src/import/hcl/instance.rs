@@ -11,7 +11,7 @@ use super::source::{Source, key_name};
 use crate::import::{
     ImportError, Surroundings,
     document::{Block, depends_on},
-    plain,
+    literal, plain,
 };
 
 /// doze's own keys, as upstream calls them too.
@@ -103,7 +103,7 @@ fn own(found: &mut Block, attribute: &Attribute, source: &Source<'_>) {
                     found.notes.push(source.note(attribute, &at, why));
                 }
                 (Some(name), Some(condition)) => {
-                    wanted.insert(name, json!(condition));
+                    wanted.insert(name, json!(literal(condition)));
                 }
                 (None, _) | (_, None) => {
                     let why = "is no instance with a condition";

@@ -219,6 +219,20 @@ postgres "cache" { version = 16 }
 }
 
 #[test]
+fn a_text_in_depends_on_is_no_expression() {
+    let imported = read(
+        "valkey \"a\" {\n  depends_on = { \"$${x}\" = \"healthy\" }\n}\n\
+         valkey \"b\" {\n  depends_on = { a = \"$${\" }\n}\n",
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    [valkey.a]
+    depends_on = ["$${x}"]
+    [valkey.b]
+    depends_on = { a = "$${" }
+    "#);
+}
+
+#[test]
 fn what_is_no_hcl_is_an_error_with_its_line() {
     for text in [
         "a {\n".to_owned(),
