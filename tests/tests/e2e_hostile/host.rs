@@ -261,7 +261,7 @@ fn table(name: &str, table: Table) -> String {
 /// A string of an expression.
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', r"\\").replace('"', "\\\"");
-    format!("\"{}\"", text.replace("${", "$${").replace("%{", "%%{"))
+    format!("\"{}\"", text.replace("${", "$${"))
 }
 
 /// What a command prints that has to succeed, without the newline at its end.

@@ -59,7 +59,7 @@ fn whatever_is_written_comes_back(mode: Mode) {
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(flaw, case)) => {
-            panic!("{flaw}\nof {}", abridged(&format!("{case:#?}")))
+            panic!("{}", abridged(&format!("{flaw}\nof {case:#?}")))
         }
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
