@@ -1,6 +1,10 @@
 //! Which files a project is made of, and what all of them say together.
 
-use std::{collections::btree_map::Entry, fs};
+use std::{
+    collections::btree_map::Entry,
+    fs::File,
+    io::{self, ErrorKind, Read as _},
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,6 +19,10 @@ const SIBLING: &str = ".doze.toml";
 
 /// The end of the names of files with the values of variables.
 const VALUES: &str = ".auto.toml";
+
+/// The longest file that is read, in bytes. Nobody writes as much; a disk image that somebody named
+/// by mistake would keep the machine busy.
+const LONGEST: u64 = 1 << 20;
 
 /// The words at the top of a file that are no engines.
 pub(super) const RESERVED: [&str; 7] = [
@@ -82,10 +90,24 @@ pub(super) fn parse(source: &Source) -> Result<Texts, ConfigError> {
 }
 
 fn text(path: Utf8PathBuf) -> Result<Source, ConfigError> {
-    match fs::read_to_string(&path) {
+    match bounded(&path) {
         Ok(text) => Ok(Source { path, text }),
         Err(source) => Err(ConfigError::Unreadable { path, source }),
     }
+}
+
+fn bounded(path: &Utf8Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path)?;
+    // One byte more, by which a longer file is seen to be one.
+    let length = file.take(LONGEST + 1).read_to_string(&mut text)?;
+    if u64::try_from(length).is_ok_and(|length| length <= LONGEST) {
+        return Ok(text);
+    }
+    Err(io::Error::new(
+        ErrorKind::FileTooLarge,
+        "it has more than 1 MiB",
+    ))
 }
 
 /// The files of a folder with this end, by name. A folder that cannot be read has none: whoever
@@ -229,5 +251,21 @@ fn lay_over(below: &mut Table, overlay: Table) {
                 below.0.insert(key, toml_tree::Item { value, ..item });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_it() {
+        let told = |path: &str| {
+            let refused = text(path.into()).unwrap_err();
+            refused.source().map(ToString::to_string)
+        };
+        assert_eq!(told("/dev/zero"), Some("it has more than 1 MiB".to_owned()));
     }
 }
