@@ -142,9 +142,9 @@ pub trait Surroundings {
 pub struct Budget(Cell<Option<u64>>);
 
 impl Default for Budget {
-    /// Enough for hundreds of thousands of expressions as people write them; about half a second.
+    /// Enough for hundreds of thousands of expressions as people write them; a second or two.
     fn default() -> Self {
-        Self(Cell::new(Some(20_000_000)))
+        Self(Cell::new(Some(100_000_000)))
     }
 }
 
