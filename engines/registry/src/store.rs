@@ -121,6 +121,8 @@ impl Store {
     ) -> Result<Utf8PathBuf, StoreError> {
         let sha256 = &artefact.sha256;
         if let Some(tree) = self.find(package, sha256) {
+            // Whoever was killed with the tree at its place has left its archive.
+            drop(fs::remove_file(self.layout.part(sha256)));
             return Ok(tree);
         }
         self.layout.make()?;
