@@ -89,7 +89,7 @@ fn comes_back(mode: Mode, said: Said, texts: &Texts) -> Outcome {
         )?;
         demand("a second `doze up`", "", &printed(&mut host.doze(&["up"]))?)?;
     }
-    printed(&mut host.doze(&["reset", "--yes", &texts.valkey]))?;
+    printed(&mut host.doze(&["reset", "--yes", "--", &texts.valkey]))?;
     host.destroy()
 }
 
