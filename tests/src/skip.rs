@@ -11,8 +11,18 @@ pub const SKIPPED: &str = "DOZE_TESTS_SKIPPED";
 
 /// Says that the running test does not run here, and why.
 pub fn skip(reason: &str) {
+    say("SKIPPED", reason);
+}
+
+/// Says what the running test cannot show on the kernel of this machine. No setup could help, so it
+/// is listed like the others, and fails nothing.
+pub fn unshown(reason: &str) {
+    say("NOT SHOWN", reason);
+}
+
+fn say(word: &str, reason: &str) {
     let thread = thread::current();
-    let line = format!("SKIPPED: {}: {reason}\n", thread.name().unwrap_or("a test"));
+    let line = format!("{word}: {}: {reason}\n", thread.name().unwrap_or("a test"));
     // Not `eprint!`, which the test harness would keep to itself.
     std::io::stderr()
         .write_all(line.as_bytes())

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use doze_tests::{User, World, skip::skip, wait_until};
+use doze_tests::{User, World, skip::unshown, wait_until};
 use doze_units::{
     Controller,
     manager::{ConnectError, JobResult, Manager, ManagerError, UnitState},
@@ -182,7 +182,7 @@ fn a_limit_holds_exactly_where_the_manager_has_its_controller() {
             .into_iter()
             .filter(|controller| !there.contains(controller));
         for controller in missing {
-            skip(&format!(
+            unshown(&format!(
                 "that a limit of {controller} holds: the private manager has no such controller"
             ));
         }
