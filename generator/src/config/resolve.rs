@@ -156,8 +156,7 @@ impl<'a> Resolving<'a> {
         problems: &mut Vec<Diagnostic>,
     ) -> Result<Option<Instance>, DriverError> {
         // Until it is known to be right.
-        let engine = block.engine.to_string();
-        self.known.insert(block.name.to_string(), (engine, None));
+        self.known.insert(block.name.to_string(), None);
         if !self.descriptions.contains_key(&block.engine) {
             let description = self.drivers.describe(&block.engine)?;
             if description.is_none() {
@@ -210,9 +209,7 @@ impl<'a> Resolving<'a> {
         };
         let body = self.drivers.plan(&block.engine, call)?;
         let attributes = attributes(block, &endpoints, &body, own.sensitive);
-        let engine = block.engine.to_string();
-        self.known
-            .insert(block.name.to_string(), (engine, Some(attributes)));
+        self.known.insert(block.name.to_string(), Some(attributes));
         Ok(Some(Instance {
             name: block.name.clone(),
             engine: block.engine.clone(),

@@ -30,7 +30,7 @@ pub(super) struct Stamp {
 }
 
 /// What is known of the instances that were resolved before; nothing of one that is wrong.
-pub(super) type Instances = BTreeMap<String, (String, Option<BTreeMap<String, Known>>)>;
+pub(super) type Instances = BTreeMap<String, Option<BTreeMap<String, Known>>>;
 
 /// The names that one expression may use.
 #[derive(Debug, Clone, Copy)]
@@ -105,8 +105,8 @@ impl<'a> Visible<'a> {
         };
         match instances.get(instance) {
             // What is wrong with an instance, or with its name, is told elsewhere.
-            None | Some((_, None)) => Err(Missing::Reported),
-            Some((_, Some(attributes))) => attributes.get(attribute).ok_or_else(|| {
+            None | Some(None) => Err(Missing::Reported),
+            Some(Some(attributes)) => attributes.get(attribute).ok_or_else(|| {
                 let known = || attributes.keys().map(String::as_str);
                 let hint = match nearest(attribute, known()) {
                     Some(near) => format!("did you mean `{near}`?"),
