@@ -124,13 +124,15 @@ async fn start(
     teller: &Teller,
 ) -> Result<(), BootError> {
     let name = || member.name.clone();
-    let mut watch =
-        Watch::new(&member.ready, &plan.body.hello, &plan.body.upstream).map_err(|source| {
-            BootError::Watch {
-                name: name(),
-                source,
-            }
-        })?;
+    let mut watch = Watch::new(
+        &member.ready,
+        plan.body.hello.as_ref(),
+        plan.body.upstream.as_ref(),
+    )
+    .map_err(|source| BootError::Watch {
+        name: name(),
+        source,
+    })?;
 
     if let (Some(path), Some(program)) = (&member.pid_file, member.argv.first())
         && pid_file::remove_stale(path, program.as_ref()).map_err(file(path))?

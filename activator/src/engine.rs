@@ -143,7 +143,7 @@ impl Engine {
         let members = self.members.iter_mut().zip(rules).enumerate();
         let mut members: Vec<_> = members.collect();
         while let Some((at, (member, rule))) = members.pop() {
-            let upstream = (at + 1 == last).then_some(&plan.body.upstream);
+            let upstream = plan.body.upstream.as_ref().filter(|_| at + 1 == last);
             stop(member, rule, upstream, log).await;
         }
         self.end(log).await;

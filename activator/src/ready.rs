@@ -72,14 +72,23 @@ pub(crate) enum Watch<'a> {
 impl<'a> Watch<'a> {
     pub(crate) fn new(
         ready: &'a Readiness,
-        hello: &'a Hello,
-        upstream: &'a Endpoint,
+        hello: Option<&'a Hello>,
+        upstream: Option<&'a Endpoint>,
     ) -> io::Result<Self> {
+        let missing = || io::Error::other("the plan does not say how");
         Ok(match ready {
-            Readiness::Hello => Self::Hello(HelloWatch::new(hello, upstream)?),
+            Readiness::Hello => Self::Hello(HelloWatch::new(
+                hello.ok_or_else(missing)?,
+                upstream.ok_or_else(missing)?,
+            )?),
             Readiness::FileLine { path, line, text } => {
                 Self::File(FileWatch::new(path, *line, text)?)
             }
+            Readiness::Connect { .. }
+            | Readiness::Http { .. }
+            | Readiness::Exec { .. }
+            | Readiness::LogLine { .. }
+            | Readiness::Alive { .. } => return Err(missing()),
         })
     }
 

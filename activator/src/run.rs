@@ -447,7 +447,12 @@ impl Instance {
         let mut engine_gone = self.engine_gone.subscribe();
         let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
         tokio::spawn(async move {
-            match Stream::connect(&plan.body.upstream).await {
+            let upstream = plan.body.upstream.as_ref();
+            let Some(upstream) = upstream else {
+                log.say(format_args!("a client is lost: the engine listens nowhere"));
+                return teller.tell(Message::Event(Event::Closed));
+            };
+            match Stream::connect(upstream).await {
                 Ok(engine) => {
                     let mut relay = Relay::new(client, engine);
                     // How a connection ends is between the client and the engine.
@@ -461,8 +466,7 @@ impl Instance {
                     }
                 }
                 Err(error) => log.say(format_args!(
-                    "a client is lost: cannot connect to {}: {error}",
-                    plan.body.upstream
+                    "a client is lost: cannot connect to {upstream}: {error}"
                 )),
             }
             teller.tell(Message::Event(Event::Closed));

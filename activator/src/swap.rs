@@ -52,8 +52,8 @@ pub(crate) enum SwapError {
 /// and the engine listens on a unix socket.
 pub(crate) fn engine(plan: &Plan) -> Option<&Utf8Path> {
     match &plan.body.upstream {
-        Endpoint::Unix(path) if !plan.init_sockets.is_empty() => Some(path),
-        Endpoint::Unix(_) | Endpoint::Tcp(_) => None,
+        Some(Endpoint::Unix(path)) if !plan.init_sockets.is_empty() => Some(path),
+        Some(Endpoint::Unix(_) | Endpoint::Tcp(_)) | None => None,
     }
 }
 

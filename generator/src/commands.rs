@@ -244,9 +244,12 @@ impl Context {
         let project = file.resolve(&self.dirs, drivers, &supplied.into())?;
         let mut notes = BTreeSet::new();
         for instance in &project.instances {
-            let (engine, found) = (&instance.engine, &instance.toolchain.version);
-            if instance.origin == Origin::System
-                && let Some(pinned) = supply.pin_system(engine, &instance.version, found)
+            let Some(programs) = &instance.programs else {
+                continue;
+            };
+            let (engine, found) = (&instance.engine, &programs.toolchain.version);
+            if programs.origin == Origin::System
+                && let Some(pinned) = supply.pin_system(engine, &programs.version, found)
                 && supply.reach() == Reach::Registries
             {
                 notes.insert(format!(

@@ -378,8 +378,8 @@ fn endpoints(tree: &mut Tree, project: &ProjectName, plans: &[Plan]) -> Result<(
     struct Entry {
         engine: EngineName,
         endpoints: Vec<Endpoint>,
-        variable: String,
-        url: String,
+        variable: Option<String>,
+        url: Option<String>,
     }
     let entry = |plan: &Plan| Entry {
         engine: plan.engine.clone(),

@@ -67,6 +67,17 @@ pub struct Project {
     pub outputs: Vec<Output>,
 }
 
+/// The programs of an instance.
+#[derive(Debug)]
+pub struct Programs {
+    /// The version that the file asks for.
+    pub version: Version,
+    /// The programs.
+    pub toolchain: Toolchain,
+    /// Where they are from.
+    pub origin: Origin,
+}
+
 /// Another instance that one needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
@@ -95,12 +106,8 @@ pub struct Instance {
     pub limits: Limits,
     /// What its driver says of it.
     pub body: Body,
-    /// The version that the file asks for.
-    pub version: Version,
-    /// The programs it runs.
-    pub toolchain: Toolchain,
-    /// Where they are from.
-    pub origin: Origin,
+    /// The programs it runs; nothing for an engine without versions.
+    pub programs: Option<Programs>,
     /// The engine refuses to run as root.
     pub refuses_root: bool,
 }

@@ -47,6 +47,12 @@ impl Sources {
         Some((*start, source))
     }
 
+    /// The folder of the text in which a place is.
+    pub fn folder(&self, place: &Span) -> &Utf8Path {
+        let folder = self.at(place.start).and_then(|(_, it)| it.path.parent());
+        folder.unwrap_or(Utf8Path::new("."))
+    }
+
     /// The path of the first text.
     pub fn main(&self) -> &Utf8Path {
         let first = self.texts.first();

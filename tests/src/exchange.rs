@@ -24,7 +24,7 @@ impl Exchange {
             other => panic!("no first exchange is known for {other}"),
         };
         Self {
-            hello: plan.body.hello.clone(),
+            hello: plan.body.hello.clone().expect("an engine that is greeted"),
             last,
         }
     }

@@ -31,7 +31,7 @@ async fn a_busy_engine_is_asked_again_and_a_split_answer_understood() {
     let folder = tempfile::tempdir().unwrap();
     let socket = path(&folder, "engine.sock");
     let (hello, upstream) = (hello(), Endpoint::Unix(socket.clone()));
-    let mut watch = Watch::new(&Readiness::Hello, &hello, &upstream).unwrap();
+    let mut watch = Watch::new(&Readiness::Hello, Some(&hello), Some(&upstream)).unwrap();
     let mut seen = Seen::default();
     assert!(
         timeout(Duration::from_millis(20), watch.ready(&mut seen))
@@ -70,7 +70,7 @@ async fn a_line_is_awaited_until_it_reads_so() {
         text: String::from("ready"),
     };
     let (hello, upstream) = (hello(), Endpoint::Unix(path(&folder, "unused")));
-    let mut watch = Watch::new(&ready, &hello, &upstream).unwrap();
+    let mut watch = Watch::new(&ready, Some(&hello), Some(&upstream)).unwrap();
     let mut seen = Seen::default();
     put(&file, "4711\nstarting\n");
     put(&path(&folder, "other"), "4711\nready\n");
@@ -98,7 +98,7 @@ async fn a_file_that_a_dead_engine_left_is_not_believed() {
         text: String::from("ready"),
     };
     let (hello, upstream) = (hello(), Endpoint::Unix(path(&folder, "unused")));
-    let mut watch = Watch::new(&ready, &hello, &upstream).unwrap();
+    let mut watch = Watch::new(&ready, Some(&hello), Some(&upstream)).unwrap();
     let mut seen = Seen::default();
     assert!(
         timeout(Duration::from_millis(20), watch.ready(&mut seen))

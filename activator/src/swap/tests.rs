@@ -98,7 +98,7 @@ impl World {
     fn said(&self, result: Result<(), SwapError>) -> String {
         let error = result.unwrap_err();
         let socket = &self.plan.init_sockets[0];
-        let Endpoint::Unix(engine) = &self.plan.body.upstream else {
+        let Some(Endpoint::Unix(engine)) = &self.plan.body.upstream else {
             panic!("the upstream is a unix socket")
         };
         let text = error.to_string();
@@ -277,7 +277,7 @@ fn without_a_socket_of_the_engine_the_path_stays_as_it_is() {
     fs::remove_file(world.folder.path().join("engine/s")).unwrap();
     world.said(swap_in(&world.plan));
     assert!(world.is_out());
-    world.plan.body.upstream = "127.0.0.1:1".parse().unwrap();
+    world.plan.body.upstream = Some("127.0.0.1:1".parse().unwrap());
     assert_eq!(engine(&world.plan), None);
     swap_in(&world.plan).unwrap();
     assert!(world.is_out());
@@ -297,7 +297,7 @@ fn a_socket_on_another_file_system_is_not_swapped_in() {
     swap_out(&world.plan).unwrap();
     let path = other.path().join("s");
     world.engine = listen(&path);
-    world.plan.body.upstream = Endpoint::unix(path.to_str().unwrap()).unwrap();
+    world.plan.body.upstream = Some(Endpoint::unix(path.to_str().unwrap()).unwrap());
     world.said(swap_in(&world.plan));
     assert!(world.is_out());
     assert_eq!(world.names(), ["engine", "init.sock", "s"]);

@@ -24,7 +24,7 @@ use doze_contract::{
     Bytes, Endpoint, EngineName, InstanceName, Opaque, Plan, ProjectName,
     plan::{
         Body, ConfigFile, Connection, FORMAT, Hello, Member, OpenTo, Paths, Provision, Readiness,
-        Signal, Stop,
+        Signal, Start, Stop,
     },
     status::{Question, Status},
 };
@@ -317,6 +317,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
             env: [("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")]
                 .map(|(name, value)| (String::from(name), String::from(value)))
                 .into(),
+            own: None,
             cwd: data.clone(),
             pid_file: None,
             ready: Readiness::Hello,
@@ -327,15 +328,17 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
                 within: Duration::from_secs(10),
             },
         }],
-        upstream: Endpoint::Unix(socket),
-        hello: Hello {
+        upstream: Some(Endpoint::Unix(socket)),
+        chosen: None,
+        start: Start::OnDemand,
+        hello: Some(Hello {
             send: Bytes::from("PING\r\n"),
             ready: Bytes::from("+PONG"),
             busy: vec![Bytes::from("-LOADING")],
-        },
+        }),
         connection: Connection {
-            variable: String::from("REDIS_URL"),
-            url: String::from("redis://127.0.0.1"),
+            variable: Some(String::from("REDIS_URL")),
+            url: Some(String::from("redis://127.0.0.1")),
             attributes: BTreeMap::new(),
         },
         clients_speak_first: true,

@@ -27,6 +27,8 @@ pub enum ActivatorExit {
     /// The engine could not boot, or died; everybody was told. Not restarted: the next client
     /// causes the next try.
     EngineFailed = 1,
+    /// An instance that starts with the project ended by itself, and well.
+    Ended = 2,
     /// Trying again cannot help: a bad command line, or a plan of another format.
     Permanent = 100,
     /// Trying again may help.

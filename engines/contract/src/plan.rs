@@ -166,17 +166,81 @@ pub struct Body {
     /// The processes to spawn, in this order, each when the one before is ready. They are stopped
     /// in the opposite order. The last one serves the upstream.
     pub members: Vec<Member>,
-    /// Where the engine itself listens.
-    pub upstream: Endpoint,
-    /// The shortest exchange that shows the engine at work.
-    pub hello: Hello,
+    /// Where the engine itself listens; absent if it listens nowhere, or where `chosen` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Endpoint>,
+    /// How the activator chooses the upstream each time it starts, where the plan does not name
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
+    /// The shortest exchange that shows the engine at work, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hello: Option<Hello>,
     /// How a client finds the instance.
     pub connection: Connection,
+    /// What starts the instance.
+    #[serde(default, skip_serializing_if = "Start::is_on_demand")]
+    pub start: Start,
     /// Clients of this engine speak first. One that has said nothing yet does not need an engine.
     pub clients_speak_first: bool,
     /// The engine writes machine code at run time, so memory may not be denied it
     /// (`MemoryDenyWriteExecute=` of systemd.exec(5)).
     pub generates_code: bool,
+}
+
+/// How the activator chooses an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Chosen {
+    /// A port of 127.0.0.1 that is free then. Every member is told it in this variable of the
+    /// environment.
+    Port(String),
+    /// A port of 127.0.0.1 that the activator listens on. The last member inherits that socket as
+    /// `sd_listen_fds(3)` describes.
+    Socket,
+}
+
+/// What starts an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Start {
+    /// The first connection to one of its addresses, all of which the init system holds.
+    #[default]
+    OnDemand,
+    /// The start of the project; and after its end, as this says, the init system. The init
+    /// system holds its wake socket only: it binds its endpoints itself.
+    WithProject(Restart),
+}
+
+impl Start {
+    fn is_on_demand(&self) -> bool {
+        *self == Self::OnDemand
+    }
+}
+
+/// What becomes of an instance that ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    /// When it is started again.
+    pub policy: RestartPolicy,
+    /// How long to wait before that.
+    #[serde(with = "millis", rename = "backoff_ms")]
+    pub backoff: Duration,
+    /// How many times in a row. One that ran for a minute begins to count anew.
+    pub max_retries: u32,
+}
+
+/// When an instance that ended by itself is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartPolicy {
+    /// Never.
+    No,
+    /// If it failed: by its exit status, or by a signal.
+    OnFailure,
+    /// However it ended.
+    Always,
 }
 
 /// What must be true of the data directory.
@@ -222,8 +286,11 @@ pub struct Member {
     pub name: String,
     /// Program and arguments; the program is an absolute path.
     pub argv: Vec<String>,
-    /// The whole environment; nothing is inherited.
+    /// The environment. It is the whole of it, but for a program of the user's own.
     pub env: BTreeMap<String, String>,
+    /// What makes it a program of the user's own, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Own>,
     /// The working directory.
     pub cwd: Utf8PathBuf,
     /// The file by which the server keeps a second one from its data, for a server whose own
@@ -238,6 +305,36 @@ pub struct Member {
     pub ready_within: Duration,
     /// How to stop it.
     pub stop: Stop,
+}
+
+/// What a member has that is a program of the user's own, and not an engine.
+///
+/// Its environment is, the strongest first: `env` of the member; the files named here; the
+/// variables that `doze run` gives, which the core puts into `variables`; and that of the
+/// activator. Nothing that the user may do is denied to it, and a signal that stops it goes to its
+/// whole process group.
+///
+/// The hooks are commands, each a program with its arguments, run one after the other in its
+/// environment and folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Own {
+    /// Files of `NAME=value` lines, read at every start; a later one stands above an earlier one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_files: Vec<Utf8PathBuf>,
+    /// What `doze run` gives. The core fills it in; a driver leaves it empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+    /// Before it is spawned. One that fails ends the boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before_start: Vec<Vec<String>>,
+    /// When it is ready, before any client is connected to it. One that fails ends the boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_ready: Vec<Vec<String>>,
+    /// Before it is stopped, if it was ready; within the time that its stop may take. Failures are
+    /// logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before_stop: Vec<Vec<String>>,
 }
 
 /// How to see that a member is ready.
@@ -257,6 +354,50 @@ pub enum Readiness {
         /// What it reads when the member is ready.
         text: String,
     },
+    /// It accepts a connection.
+    Connect {
+        /// Where, if not at the upstream.
+        at: Option<Endpoint>,
+    },
+    /// It answers an HTTP request with a status from 200 to 299.
+    Http {
+        /// Where, if not at the upstream.
+        at: Option<Endpoint>,
+        /// The path with its query: `/health`.
+        path: String,
+        /// How often, and how long each time.
+        probe: Probe,
+    },
+    /// A command ends with status 0.
+    Exec {
+        /// The program and its arguments, run in the member's environment and folder.
+        argv: Vec<String>,
+        /// How often, and how long each time.
+        probe: Probe,
+    },
+    /// A line of its output matches a regular expression.
+    LogLine {
+        /// The expression; anywhere in the line.
+        pattern: String,
+    },
+    /// It has lived for a while, which is all that is known of some programs.
+    Alive {
+        /// How long.
+        #[serde(with = "millis", rename = "for_ms")]
+        lasts: Duration,
+    },
+}
+
+/// How to ask again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// The longest pause between the end of one try and the next. The first ones come sooner.
+    #[serde(with = "millis", rename = "interval_ms")]
+    pub interval: Duration,
+    /// How long one try may take.
+    #[serde(with = "millis", rename = "timeout_ms")]
+    pub timeout: Duration,
 }
 
 /// How to stop a member: say it, signal it, and when the time is over kill its process group.
@@ -315,10 +456,13 @@ pub struct Hello {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
-    /// The environment variable that clients of this engine read, such as `DATABASE_URL`.
-    pub variable: String,
-    /// The URL, with the password where one is needed.
-    pub url: String,
+    /// The environment variable that clients of this engine read, such as `DATABASE_URL`, if
+    /// there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// The URL, with the password where one is needed; absent for an instance without an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// What else the instance can be asked for in a reference, besides what every instance has:
     /// the values of [`crate::protocol::Description::attributes`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -92,14 +92,17 @@ pub struct Description {
     /// The version of the driver itself.
     pub driver: String,
     /// The versions of the engine that the driver knows, oldest first, each as far as the engine
-    /// counts its major versions: `17`, or `11.4`.
+    /// counts its major versions: `17`, or `11.4`. None if it has no versions: then nobody asks
+    /// for one, and there is no toolchain.
     pub majors: Vec<Version>,
     /// The JSON schema of the engine's own keys (draft 2020-12, an object with `properties`).
     pub schema: Value,
     /// What a first instance is usually called.
     pub example: InstanceName,
-    /// The port that clients of this engine expect.
-    pub default_port: u16,
+    /// The port that clients of this engine expect; absent if an instance can do without an
+    /// address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_port: Option<u16>,
     /// The file name of a unix endpoint, as clients of this engine expect it.
     pub socket_name: String,
     /// The engine refuses to run as root.
@@ -156,8 +159,9 @@ pub struct Toolchain {
 pub struct Check {
     /// The instance.
     pub instance: InstanceName,
-    /// The version that the user asks for.
-    pub version: Version,
+    /// The version that the user asks for; absent if the engine has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
     /// The engine's own keys; the core has taken out its own.
     pub block: Map<String, Value>,
 }
@@ -194,8 +198,11 @@ pub struct PlanCall {
     pub instance: InstanceName,
     /// The normalised block, as `check` returned it.
     pub block: Value,
-    /// The programs to use.
-    pub toolchain: Toolchain,
+    /// The programs to use; absent if the engine has no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toolchain: Option<Toolchain>,
+    /// The folder of the file that declares the instance, where relative paths in its block begin.
+    pub folder: Utf8PathBuf,
     /// The client endpoints; the first one is for the URL.
     pub endpoints: Vec<Endpoint>,
     /// The data directory.

@@ -16,14 +16,15 @@ pub struct About {
     pub engine: &'static str,
     /// The version of the driver itself; most say `env!("CARGO_PKG_VERSION")`.
     pub driver: &'static str,
-    /// The versions of the engine that the driver knows, oldest first, such as `17` or `11.4`.
+    /// The versions of the engine that the driver knows, oldest first, such as `17` or `11.4`;
+    /// none if it has no versions, and then no servers either.
     pub majors: &'static [&'static str],
     /// The keys of the engine's block.
     pub keys: &'static [Key],
     /// What a first instance is usually called.
     pub example: &'static str,
-    /// The port that clients expect.
-    pub default_port: u16,
+    /// The port that clients expect; absent if an instance can do without an address.
+    pub default_port: Option<u16>,
     /// The file name of a unix endpoint.
     pub socket_name: &'static str,
     /// The engine refuses to run as root.

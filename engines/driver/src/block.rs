@@ -70,6 +70,11 @@ pub enum Kind {
         /// What a text value has to look like.
         value: Rule,
     },
+    /// A table with these keys; absent when it is left out.
+    Table {
+        /// Its keys.
+        keys: &'static [Key],
+    },
     /// A list of texts that a rule accepts; empty when the key is left out.
     Texts {
         /// The rule.

@@ -7,7 +7,7 @@ use doze_contract::{
     Endpoint, Opaque,
     endpoint::EndpointError,
     plan::{Converge, Provision},
-    protocol::PlanCall,
+    protocol::{PlanCall, Toolchain},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -27,6 +27,9 @@ pub enum PlanError {
     /// An instance without an address cannot be found by anybody.
     #[error("the instance has no endpoint")]
     NoEndpoint,
+    /// There is nothing to run it with.
+    #[error("the call names no programs for the instance")]
+    NoToolchain,
     /// The `run` folder cannot hold a socket.
     #[error("the run folder cannot hold the server's socket")]
     Upstream(#[source] EndpointError),
@@ -40,6 +43,11 @@ pub fn block<T: DeserializeOwned>(call: &PlanCall) -> Result<T, PlanError> {
 /// The endpoint that the URL names.
 pub fn endpoint(call: &PlanCall) -> Result<&Endpoint, PlanError> {
     call.endpoints.first().ok_or(PlanError::NoEndpoint)
+}
+
+/// The programs to run it with, for an engine that has versions.
+pub fn toolchain(call: &PlanCall) -> Result<&Toolchain, PlanError> {
+    call.toolchain.as_ref().ok_or(PlanError::NoToolchain)
 }
 
 /// An upstream: the socket of this name in the `run` folder.

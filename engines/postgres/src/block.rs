@@ -217,7 +217,7 @@ mod tests {
     fn problems(instance: &str, block: Value) -> Vec<(String, String)> {
         let call = Check {
             instance: InstanceName::new(instance).unwrap(),
-            version: Version::new("17").unwrap(),
+            version: Some(Version::new("17").unwrap()),
             block: serde_json::from_value(block).unwrap(),
         };
         let problem = |p: Problem| (p.at.join("."), p.message);

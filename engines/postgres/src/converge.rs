@@ -86,7 +86,7 @@ pub(crate) fn converge(call: &ConvergeCall) -> Result<Converged, ConvergeError> 
     let body = &call.plan.body;
     let declared = body.converge.as_ref().ok_or(ConvergeError::Foreign)?;
     let wanted: Structure = declared.block.read().map_err(ConvergeError::Structure)?;
-    let Endpoint::Unix(socket) = &body.upstream else {
+    let Some(Endpoint::Unix(socket)) = &body.upstream else {
         return Err(ConvergeError::Foreign);
     };
     let server = Server {

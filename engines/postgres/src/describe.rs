@@ -16,7 +16,7 @@ pub(crate) const ABOUT: About = About {
     majors: &["14", "15", "16", "17", "18"],
     keys: KEYS,
     example: "app",
-    default_port: PORT,
+    default_port: Some(PORT),
     socket_name: SOCKET_NAME,
     refuses_root: true,
     servers: &["postgres"],

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::Utf8Path;
 use doze_contract::{
     Bytes, Endpoint,
-    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Stop},
-    protocol::PlanCall,
+    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
+    protocol::{PlanCall, Toolchain},
 };
 use doze_driver::{PlanError, plan, url};
 
@@ -37,7 +37,8 @@ const CONVERGE_WITHIN: Duration = Duration::from_mins(1);
 
 pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     let block: Block = plan::block(call)?;
-    let major = call.toolchain.version.major();
+    let toolchain = plan::toolchain(call)?;
+    let major = toolchain.version.major();
     let owner = owner(&block);
     let structure = Structure::new(call.instance.as_str(), &block);
     let with_password = structure.roles.iter();
@@ -64,12 +65,19 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
                 config::hba(major, with_password.map(|(name, _)| name.as_str())),
             ),
         ],
-        members: vec![server(call)],
-        upstream: plan::upstream(call, SOCKET_NAME)?,
-        hello: hello(),
+        members: vec![server(call, toolchain)],
+        upstream: Some(plan::upstream(call, SOCKET_NAME)?),
+        chosen: None,
+        hello: Some(hello()),
+        start: Start::OnDemand,
         connection: Connection {
-            variable: "DATABASE_URL".to_owned(),
-            url: client_url(endpoint, owner, password, call.instance.as_str()),
+            variable: Some("DATABASE_URL".to_owned()),
+            url: Some(client_url(
+                endpoint,
+                owner,
+                password,
+                call.instance.as_str(),
+            )),
             attributes: [
                 ("user", owner),
                 ("password", password.unwrap_or_default()),
@@ -85,11 +93,11 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
 
 /// What must not be changed stands on the command line: there it wins over every file and over
 /// ALTER SYSTEM.
-fn server(call: &PlanCall) -> Member {
+fn server(call: &PlanCall, toolchain: &Toolchain) -> Member {
     let cluster = call.data.join(CLUSTER);
     let pid_file = cluster.join("postmaster.pid");
     let mut argv = vec![
-        call.toolchain.server.to_string(),
+        toolchain.server.to_string(),
         "-D".to_owned(),
         cluster.to_string(),
     ];
@@ -108,6 +116,7 @@ fn server(call: &PlanCall) -> Member {
         name: "postgres".to_owned(),
         argv,
         env: environment(),
+        own: None,
         cwd: call.data.clone(),
         pid_file: Some(pid_file.clone()),
         // The socket listens before recovery is over; this line is written when it is.

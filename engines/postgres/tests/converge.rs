@@ -471,8 +471,8 @@ fn all_log_in(toolchain: &Toolchain, people: &BTreeMap<String, String>) -> Outco
     let mut session = booted.world.session()?;
     let checked = booted.world.checked(&mut session, "app", &block(&wanted))?;
     let mut call = booted.world.plan_call("app", checked)?;
-    call.endpoints = vec![booted.plan().body.upstream.clone()];
-    let url = session.plan(call)?.connection.url;
+    call.endpoints = booted.plan().body.upstream.iter().cloned().collect();
+    let url = session.plan(call)?.connection.url.ok_or("no URL")?;
     let came = answer(&mut booted.psql(&["-w", "-c", "SELECT current_user", &url]))?;
     demand(came == *owner, || format!("{url} is {came:?}"))
 }

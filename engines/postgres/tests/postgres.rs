@@ -137,10 +137,10 @@ fn the_url_of_a_unix_endpoint_is_understood_by_a_client() -> Outcome {
         world.provision(&plan)?;
         let running = Engine::boot(&world, &plan)?;
         // The same URL as a client's, with the engine's own socket for the endpoint.
-        let own = plan.body.upstream.clone();
+        let own = plan.body.upstream.clone().ok_or("no upstream")?;
         let mut call = world.plan_call(HOSTILE, checked(&block))?;
         call.endpoints = vec![own];
-        let url = Postgres.plan(&call)?.connection.url;
+        let url = Postgres.plan(&call)?.connection.url.ok_or("no URL")?;
         let output = Command::new(psql_program(&plan)?)
             .env_clear()
             .args([
@@ -260,7 +260,10 @@ fn ready_means_that_a_client_is_served_also_after_a_crash() -> Outcome {
             let running = Engine::boot(&world, &plan)?;
             let reply = running.hello()?;
             assert!(
-                reply.starts_with(&plan.body.hello.ready.0),
+                plan.body
+                    .hello
+                    .iter()
+                    .any(|hello| reply.starts_with(&hello.ready.0)),
                 "round {round} of {}: {}",
                 engine.version,
                 reply.escape_ascii()

@@ -13,7 +13,7 @@ pub(crate) const ABOUT: About = About {
     majors: &["6", "7", "8", "9"],
     keys: KEYS,
     example: "cache",
-    default_port: 6379,
+    default_port: Some(6379),
     socket_name: SOCKET_NAME,
     refuses_root: false,
     servers: &["valkey-server", "redis-server"],

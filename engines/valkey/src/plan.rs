@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::Utf8Path;
 use doze_contract::{
     Bytes, Endpoint,
-    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Stop},
-    protocol::PlanCall,
+    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
+    protocol::{PlanCall, Toolchain},
 };
 use doze_driver::{PlanError, plan, url};
 
@@ -30,6 +30,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     let block: Block = plan::block(call)?;
     let endpoint = plan::endpoint(call)?;
+    let toolchain = plan::toolchain(call)?;
     let password = block.password.as_deref();
     let socket = call.run.join(SOCKET_NAME);
     let config = call.run.join(CONFIG);
@@ -44,16 +45,18 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
             path: config.clone(),
             text: config::text(&block, &socket, &call.data),
         }],
-        members: vec![server(call, &config, &block)],
-        upstream: plan::upstream(call, SOCKET_NAME)?,
-        hello: Hello {
+        members: vec![server(call, toolchain, &config, &block)],
+        upstream: Some(plan::upstream(call, SOCKET_NAME)?),
+        chosen: None,
+        hello: Some(Hello {
             send: resp::as_user(password, &["PING"]),
             ready: Bytes::from("+PONG\r\n"),
             busy: vec![Bytes::from("-LOADING ")],
-        },
+        }),
+        start: Start::OnDemand,
         connection: Connection {
-            variable: "REDIS_URL".to_owned(),
-            url: client_url(endpoint, password),
+            variable: Some("REDIS_URL".to_owned()),
+            url: Some(client_url(endpoint, password)),
             attributes: BTreeMap::new(),
         },
         clients_speak_first: true,
@@ -61,24 +64,24 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     })
 }
 
-fn server(call: &PlanCall, config: &Utf8Path, block: &Block) -> Member {
+fn server(call: &PlanCall, toolchain: &Toolchain, config: &Utf8Path, block: &Block) -> Member {
     let save = if block.save == Save::Never {
         "NOSAVE"
     } else {
         "SAVE"
     };
     Member {
-        name: call
-            .toolchain
+        name: toolchain
             .server
             .file_name()
             .unwrap_or("valkey-server")
             .to_owned(),
         argv: vec![
-            call.toolchain.server.to_string(),
-            configuration(config, call.toolchain.version.major()),
+            toolchain.server.to_string(),
+            configuration(config, toolchain.version.major()),
         ],
         env: BTreeMap::new(),
+        own: None,
         cwd: call.data.clone(),
         pid_file: None,
         ready: Readiness::Hello,

@@ -97,7 +97,9 @@ fn greet(plan: &Plan) -> io::Result<Client> {
             Client::Unix(client)
         }
     };
-    let hello = &plan.body.hello;
+    let Some(hello) = &plan.body.hello else {
+        return Ok(client);
+    };
     client.write_all(&hello.send.0)?;
     let mut reply: Vec<u8> = Vec::new();
     let mut buffer = [0; 4096];

@@ -33,7 +33,9 @@ pub(super) fn print_all(context: &Context, format: EnvFormat) -> Result<(), Fail
 pub(super) fn url(context: &Context, name: &str) -> Result<(), Failure> {
     let compiled = context.compile(Reach::Pinned)?;
     let plan = compiled.plan(name)?;
-    print(format_args!("{}\n", plan.body.connection.url)).map_err(Failure::io("print the URL"))
+    let url = plan.body.connection.url.as_deref();
+    let url = url.ok_or_else(|| Failure::plain(format!("`{name}` has no address")))?;
+    print(format_args!("{url}\n")).map_err(Failure::io("print the URL"))
 }
 
 /// A variable of the environment.
@@ -43,28 +45,39 @@ pub(super) struct Variable {
     comment: String,
 }
 
-/// One variable an instance. The first instance in the file has the name that clients look for;
-/// the name of a further one of the same kind ends in its own name.
+/// Two variables for each instance with an address: the one that clients of its engine look for,
+/// and `DOZE_<NAME>_URL`. The first instance in the file has the name that clients look for; the
+/// name of a further one of the same kind ends in its own name.
 pub(super) fn variables(plans: &[Plan]) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for plan in plans {
         let connection = &plan.body.connection;
-        let plain = connection.variable.clone();
-        let taken = |name: &str| found.iter().any(|variable| variable.name == name);
-        let mut name = plain.clone();
-        if taken(&name) {
-            name = format!("{plain}_{}", shouted(plan.instance.as_str()));
-        }
-        // Two names may come down to one in capital letters.
-        while taken(&name) {
-            name.push('_');
-        }
-        let comment = format!("{} {}", plan.engine, plan.instance);
-        found.push(Variable {
-            name,
-            value: connection.url.clone(),
-            comment,
+        let Some(url) = &connection.url else {
+            continue;
+        };
+        let own = shouted(plan.instance.as_str());
+        let usual = connection.variable.iter().map(|usual| {
+            let taken = found.iter().any(|variable| variable.name == *usual);
+            if taken {
+                format!("{usual}_{own}")
+            } else {
+                usual.clone()
+            }
         });
+        let names: Vec<_> = usual.chain([format!("DOZE_{own}_URL")]).collect();
+        for mut name in names {
+            // Two names may come down to one in capital letters.
+            while found.iter().any(|variable| variable.name == name) {
+                name.push('_');
+            }
+            let comment = format!("{} {}", plan.engine, plan.instance);
+            let value = url.clone();
+            found.push(Variable {
+                name,
+                value,
+                comment,
+            });
+        }
     }
     found
 }

@@ -64,8 +64,12 @@ pub(super) fn run(context: &Context, engine: &str) -> Result<(), Failure> {
         )));
     };
     let majors: Vec<_> = description.majors.iter().map(ToString::to_string).collect();
-    lines.push(format!("versions  {}", majors.join(" ")));
-    lines.push(format!("port      {}", description.default_port));
+    if !majors.is_empty() {
+        lines.push(format!("versions  {}", majors.join(" ")));
+    }
+    if let Some(port) = description.default_port {
+        lines.push(format!("port      {port}"));
+    }
     lines.push(String::new());
     lines.extend(table(&keys(&description), Paint::stdout(), |_| None));
     print_lines(&lines).map_err(Failure::io("print"))

@@ -66,7 +66,10 @@ fn starter(context: &Context, folder: &Utf8Path) -> Result<String, Failure> {
         };
         let found = toolchains.of(engine, &description.toolchain);
         let version = newest_known(&description, &found).map(|(_, major)| major);
-        let port = free_port(description.default_port, &ports);
+        let Some(usual) = description.default_port else {
+            continue;
+        };
+        let port = free_port(usual, &ports);
         ports.push(port);
         // Drivers do not know each other, and two may give the same example.
         let name = if names.insert(description.example.to_string()) {

@@ -16,7 +16,7 @@ use self::{
     context::{Context, unknown_engine},
 };
 use super::{
-    ConfigError, File, Instance, Need, Output, Project,
+    ConfigError, File, Instance, Need, Output, Programs, Project,
     block::Block,
     depend,
     scope::{Evaluator, Instances, Visible},
@@ -174,7 +174,7 @@ impl<'a> Resolving<'a> {
         };
         let before = problems.len();
         let endpoints = context.endpoints(self.dirs, problems);
-        let reachable = problems.len() == before && !endpoints.is_empty();
+        let reachable = problems.len() == before;
         let toolchain = context.toolchain(self.toolchains, problems);
         let own = self
             .evaluator
@@ -189,9 +189,16 @@ impl<'a> Resolving<'a> {
             .into_iter()
             .map(|(endpoint, _)| endpoint)
             .collect();
-        let (Some((toolchain, origin)), Some(normal), Some(version)) =
-            (toolchain, normal, &block.version)
-        else {
+        let programs = match (toolchain, &block.version) {
+            (Some((toolchain, origin)), Some(version)) => Some(Programs {
+                version: version.value.clone(),
+                toolchain,
+                origin,
+            }),
+            _ if description.majors.is_empty() => None,
+            _ => return Ok(None),
+        };
+        let Some(normal) = normal else {
             return Ok(None);
         };
         if !reachable {
@@ -202,7 +209,8 @@ impl<'a> Resolving<'a> {
             project: self.file.name.clone(),
             instance: block.name.clone(),
             block: normal,
-            toolchain: toolchain.clone(),
+            toolchain: programs.as_ref().map(|programs| programs.toolchain.clone()),
+            folder: self.file.sources.folder(&block.name_span).to_owned(),
             endpoints: endpoints.clone(),
             data: paths.data,
             run: paths.run,
@@ -225,9 +233,7 @@ impl<'a> Resolving<'a> {
             open_to: block.open_to,
             limits: block.limits,
             body,
-            version: version.value.clone(),
-            toolchain,
-            origin,
+            programs,
             refuses_root,
         }))
     }
@@ -265,8 +271,12 @@ fn attributes(
     }
     add("name", block.name.as_str().into(), false);
     add("engine", block.engine.as_str().into(), false);
-    add("url", body.connection.url.as_str().into(), sensitive);
-    add("env_var", body.connection.variable.as_str().into(), false);
+    if let Some(url) = &body.connection.url {
+        add("url", url.as_str().into(), sensitive);
+    }
+    if let Some(variable) = &body.connection.variable {
+        add("env_var", variable.as_str().into(), false);
+    }
     let mut tcp = endpoints.iter().filter_map(|endpoint| match endpoint {
         Endpoint::Tcp(address) => Some(address),
         Endpoint::Unix(_) => None,

@@ -188,11 +188,7 @@ impl Surroundings for Machine<'_> {
         if self.isolated {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let source = self.sources.at(place.start).map(|(_, source)| &source.path);
-        let folder = source
-            .and_then(|path| path.parent())
-            .unwrap_or(Utf8Path::new("."));
-        let path = folder.join(path);
+        let path = self.sources.folder(place).join(path);
         // Opening a pipe or a device could wait for ever.
         let about = fs::metadata(&path)?;
         if !about.is_file() {

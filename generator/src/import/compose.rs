@@ -164,7 +164,7 @@ fn name_all(services: &mut [Service<'_>]) -> Vec<(String, String)> {
 fn place_all(services: &mut [Service<'_>], around: &dyn Surroundings) -> Vec<Address> {
     let mut taken = BTreeSet::new();
     for service in &mut *services {
-        let usual = service.about.as_ref().map(|about| about.default_port);
+        let usual = service.about.as_ref().and_then(|about| about.default_port);
         let inner = service.inner_port.or(usual);
         let mut listens: Vec<SocketAddr> = Vec::new();
         for mapping in std::mem::take(&mut service.mappings) {
@@ -189,20 +189,20 @@ fn place_all(services: &mut [Service<'_>], around: &dyn Surroundings) -> Vec<Add
     }
     let mut addresses = Vec::new();
     for service in services {
-        let Some(about) = &service.about else {
+        let Some(usual) = service.about.as_ref().and_then(|about| about.default_port) else {
             continue;
         };
         if !service.block.has_meta("port") && !service.block.has_meta("listen") {
             let free = |port: &u16| !taken.contains(port) && around.is_free(*port);
-            let port = (about.default_port..=u16::MAX).find(free);
-            let port = port.unwrap_or(about.default_port);
+            let port = (usual..=u16::MAX).find(free);
+            let port = port.unwrap_or(usual);
             taken.insert(port);
             service.block.meta.insert(1, ("port", json!(port)));
         }
         if service.block.off.is_none() {
             addresses.push(Address {
                 hosts: service.hosts.clone(),
-                inner: service.inner_port.unwrap_or(about.default_port),
+                inner: service.inner_port.unwrap_or(usual),
                 outer: outer(&service.block),
             });
         }

@@ -54,7 +54,7 @@ impl Block {
         while self.off.is_none() {
             let check = Check {
                 instance: instance.clone(),
-                version: version.clone(),
+                version: Some(version.clone()),
                 block: without_expressions(&self.keys),
             };
             let problems = around.check(&self.engine, check)?;

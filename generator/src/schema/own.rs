@@ -131,10 +131,10 @@ pub(super) fn meta_keys(about: &Description) -> Map<String, Value> {
             "port",
             or_expression(
                 &json!({ "type": "integer", "minimum": 1, "maximum": 65535 }),
-                &format!(
-                    "A port on 127.0.0.1; clients expect {}.",
-                    about.default_port
-                ),
+                &match about.default_port {
+                    Some(port) => format!("A port on 127.0.0.1; clients expect {port}."),
+                    None => "A port on 127.0.0.1.".to_owned(),
+                },
             ),
         ),
         ("listen", listen),

@@ -31,7 +31,7 @@ pub(crate) fn start(plan: &Plan) -> Duration {
         panic!("{} has several members", plan.engine)
     };
     let (program, arguments) = member.argv.split_first().expect("a program");
-    let Endpoint::Unix(upstream) = &plan.body.upstream else {
+    let Some(Endpoint::Unix(upstream)) = &plan.body.upstream else {
         panic!("{} listens on TCP", plan.engine)
     };
     let exchange = Exchange::of(plan);
@@ -72,6 +72,11 @@ fn says_so(ready: &Readiness) -> bool {
             let line = file.lines().nth(line.saturating_sub(1));
             line.is_some_and(|line| line.trim_end() == text)
         }),
+        Readiness::Connect { .. }
+        | Readiness::Http { .. }
+        | Readiness::Exec { .. }
+        | Readiness::LogLine { .. }
+        | Readiness::Alive { .. } => panic!("no bare engine is watched like that"),
     }
 }
 

@@ -70,8 +70,8 @@ impl Middle {
         let (valkey, direct_valkey) = with_tcp(&project, "cache");
         let (postgres_plan, direct_postgres) = with_tcp(&project, "app");
         let upstreams = [&valkey, &postgres_plan].map(|plan| match &plan.body.upstream {
-            Endpoint::Unix(path) => path.as_str().to_owned(),
-            Endpoint::Tcp(address) => panic!("the engine listens on {address} only"),
+            Some(Endpoint::Unix(path)) => path.as_str().to_owned(),
+            other => panic!("the engine listens on {other:?} only"),
         });
         let ports = [project.cache, project.app];
         let relays = [proxyd(&project, &upstreams), haproxy(&project, &upstreams)];
@@ -103,8 +103,8 @@ impl Middle {
             candidate("direct", &direct_valkey, &direct_postgres, (None, None)),
             candidate(
                 "direct unix",
-                &valkey.body.upstream,
-                &postgres_plan.body.upstream,
+                valkey.body.upstream.as_ref().expect("a socket"),
+                postgres_plan.body.upstream.as_ref().expect("a socket"),
                 (None, None),
             ),
             candidate("doze", &tcp_valkey, &tcp_postgres, doze_pids),

@@ -30,7 +30,7 @@ impl Recipe {
         let [member] = plan.body.members.as_slice() else {
             panic!("{} has several members", plan.engine)
         };
-        let Endpoint::Unix(upstream) = &plan.body.upstream else {
+        let Some(Endpoint::Unix(upstream)) = &plan.body.upstream else {
             panic!("{} listens on TCP", plan.engine)
         };
         let signal = match member.stop.signal {

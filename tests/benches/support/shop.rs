@@ -337,7 +337,7 @@ fn greet(port: u16, plan: &Plan) {
 
 /// The shell command that succeeds once an engine answers, as its own manual has it.
 fn ready(subject: &Subject, plan: &Plan) -> String {
-    let Endpoint::Unix(upstream) = &plan.body.upstream else {
+    let Some(Endpoint::Unix(upstream)) = &plan.body.upstream else {
         panic!("{} listens on TCP", plan.engine)
     };
     let (folder, name) = (upstream.parent(), upstream.file_name());

@@ -69,6 +69,9 @@ fn checked(key: &Key, value: &Value) -> Checked {
         (Kind::Tables { name, keys }, Value::Object(tables)) => {
             return named_tables(key, name, keys, tables);
         }
+        (Kind::Table { keys }, Value::Object(found)) => {
+            return table(keys, &format!("`{}`", key.name), found);
+        }
         (Kind::Settings { .. }, Value::Object(settings)) => settings
             .iter()
             .filter_map(|(name, value)| setting_problem(key, name, value))
@@ -213,7 +216,7 @@ fn expected(kind: Kind, found: &Value) -> Flaw {
         Kind::Number { .. } => "a whole number",
         Kind::Text { .. } | Kind::Choice { .. } => "a string",
         Kind::FlagOrText { .. } => "a boolean or a string",
-        Kind::Settings { .. } | Kind::Tables { .. } => "a table",
+        Kind::Settings { .. } | Kind::Table { .. } | Kind::Tables { .. } => "a table",
         Kind::Texts { .. } => "an array of strings",
     };
     (format!("has to be {kind}, not {}", what(found)), None)

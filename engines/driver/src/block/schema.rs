@@ -43,6 +43,7 @@ fn property(key: &Key) -> Value {
             },
         }),
         Kind::Texts { .. } => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Table { keys } => table(keys),
         Kind::Tables { keys, .. } => json!({
             "type": "object",
             "additionalProperties": table(keys),
@@ -65,5 +66,6 @@ pub(super) fn default(kind: Kind) -> Option<Value> {
         Kind::Text { default, .. } | Kind::Choice { default, .. } => default.map(Value::from),
         Kind::Settings { .. } | Kind::Tables { .. } => Some(json!({})),
         Kind::Texts { .. } => Some(json!([])),
+        Kind::Table { .. } => None,
     }
 }

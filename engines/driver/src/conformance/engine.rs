@@ -13,7 +13,7 @@ use std::{
 
 use doze_contract::{
     Endpoint, Plan,
-    plan::{Hello, Member, Readiness, Signal},
+    plan::{Body, Member, Readiness, Signal},
 };
 use rustix::process::{Pid, kill_process, kill_process_group};
 
@@ -90,7 +90,7 @@ impl Engine {
 
     /// The socket may get a second name, in a folder that others can enter.
     fn is_private(&self) -> Result<(), Box<dyn Error>> {
-        let Endpoint::Unix(path) = &self.plan.body.upstream else {
+        let Some(Endpoint::Unix(path)) = &self.plan.body.upstream else {
             return Ok(());
         };
         match std::fs::metadata(path)?.permissions().mode() & 0o777 {
@@ -103,7 +103,7 @@ impl Engine {
     pub fn stop(self) -> Result<ExitStatus, Box<dyn Error>> {
         self.stop_each(|plan, running| match &running.member.stop.say {
             Some(say) => {
-                let _last_words = exchange(&plan.body.upstream, &say.0, |_| false)?;
+                let _last_words = exchange(upstream(&plan.body)?, &say.0, |_| false)?;
                 Ok(())
             }
             None => running.signal(),
@@ -134,7 +134,7 @@ impl Engine {
 
     /// What the body's hello is answered with right now.
     pub fn hello(&self) -> Result<Vec<u8>, Box<dyn Error>> {
-        Ok(hello(&self.plan.body.upstream, &self.plan.body.hello)?)
+        Ok(hello(&self.plan.body)?)
     }
 
     /// All that the engine printed since the instance was made.
@@ -195,8 +195,9 @@ impl Drop for Running {
 fn ready(plan: &Plan, member: &Member, before: Option<&str>) -> Result<(), String> {
     match &member.ready {
         Readiness::Hello => {
-            let reply = hello(&plan.body.upstream, &plan.body.hello).map_err(|e| e.to_string())?;
-            if contains(&reply, &plan.body.hello.ready.0) {
+            let reply = hello(&plan.body).map_err(|e| e.to_string())?;
+            let hello = plan.body.hello.as_ref();
+            if hello.is_some_and(|hello| contains(&reply, &hello.ready.0)) {
                 return Ok(());
             }
             Err(format!("it answers {}", reply.escape_ascii()))
@@ -212,6 +213,11 @@ fn ready(plan: &Plan, member: &Member, before: Option<&str>) -> Result<(), Strin
                 other => Err(format!("the line is {other:?}")),
             }
         }
+        other @ (Readiness::Connect { .. }
+        | Readiness::Http { .. }
+        | Readiness::Exec { .. }
+        | Readiness::LogLine { .. }
+        | Readiness::Alive { .. }) => Err(format!("nobody sees here what {other:?} is about")),
     }
 }
 
@@ -223,14 +229,22 @@ fn pid(child: &Child) -> Result<Pid, Box<dyn Error>> {
 }
 
 fn ready_file(member: &Member) -> Option<String> {
-    match &member.ready {
-        Readiness::FileLine { path, .. } => std::fs::read_to_string(path).ok(),
-        Readiness::Hello => None,
+    if let Readiness::FileLine { path, .. } = &member.ready {
+        std::fs::read_to_string(path).ok()
+    } else {
+        None
     }
 }
 
-fn hello(upstream: &Endpoint, hello: &Hello) -> std::io::Result<Vec<u8>> {
-    exchange(upstream, &hello.send.0, |reply| {
+fn upstream(body: &Body) -> std::io::Result<&Endpoint> {
+    let found = body.upstream.as_ref();
+    found.ok_or_else(|| std::io::Error::other("the plan names no upstream"))
+}
+
+fn hello(body: &Body) -> std::io::Result<Vec<u8>> {
+    let hello = body.hello.as_ref();
+    let hello = hello.ok_or_else(|| std::io::Error::other("the plan has no hello"))?;
+    exchange(upstream(body)?, &hello.send.0, |reply| {
         let busy = |busy: &doze_contract::Bytes| contains(reply, &busy.0);
         contains(reply, &hello.ready.0) || hello.busy.iter().any(busy)
     })

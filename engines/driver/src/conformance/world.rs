@@ -23,6 +23,8 @@ use super::{Session, SessionError};
 /// The names of its folders. A folder is called as the user calls the instance, and that may be
 /// anything but a slash or a control character.
 const DATA: &str = r#"it's "d" %n $HOME \ü"#;
+/// For an engine that has no port of its own.
+const PORT: u16 = 8080;
 const RUN: &str = r#"it's "r" %n $HOME \ü"#;
 
 /// An instance of its own, removed when dropped.
@@ -110,9 +112,16 @@ impl World {
             project: ProjectName::new("shop")?,
             instance: InstanceName::new(instance)?,
             block,
-            toolchain: self.toolchain.clone(),
+            toolchain: Some(self.toolchain.clone()),
+            folder: self.path(""),
             endpoints: vec![
-                Endpoint::tcp(([127, 0, 0, 1], self.description.default_port).into())?,
+                Endpoint::tcp(
+                    (
+                        [127, 0, 0, 1],
+                        self.description.default_port.unwrap_or(PORT),
+                    )
+                        .into(),
+                )?,
                 Endpoint::unix(self.path(&self.description.socket_name))?,
             ],
             data: self.path(DATA),
@@ -129,7 +138,7 @@ impl World {
     ) -> Result<Value, WorldError> {
         let check = Check {
             instance: InstanceName::new(instance)?,
-            version: self.toolchain.version.clone(),
+            version: Some(self.toolchain.version.clone()),
             block: block.clone(),
         };
         let checked = session.check(check)?;

@@ -34,8 +34,7 @@ impl Context<'_> {
         problems: &mut Vec<Diagnostic>,
     ) -> Vec<(Endpoint, Span)> {
         let block = self.block;
-        if !block.has_address {
-            let port = self.description.default_port;
+        if let (false, Some(port)) = (block.has_address, self.description.default_port) {
             let message = format!("`{}` has no address", block.name);
             let found = Diagnostic::new(Code::Missing, block.name_span.clone(), message).hint(
                 format!("add `port = {port}`, or another port that nothing else uses"),
@@ -95,6 +94,16 @@ impl Context<'_> {
     ) -> Option<(Toolchain, Origin)> {
         let (block, search) = (self.block, &self.description.toolchain);
         let found = || toolchains.of(&block.engine, search);
+        if self.description.majors.is_empty() {
+            if let Some(version) = &block.version {
+                let message = format!("{} has no versions", block.engine);
+                problems.push(
+                    Diagnostic::new(Code::Value, version.span.clone(), message)
+                        .hint("take `version` out"),
+                );
+            }
+            return None;
+        }
         let Some(version) = &block.version else {
             if !block.has_version {
                 let message = format!("`{}` has no version", block.name);
@@ -164,9 +173,7 @@ impl Context<'_> {
             .map(|(key, item)| (key.clone(), item.value.to_json()));
         // Without a version the keys can still be checked, as for the newest one.
         let declared = block.version.as_ref().map(|at| &at.value);
-        let Some(version) = declared.or(self.description.majors.last()).cloned() else {
-            return Ok(None);
-        };
+        let version = declared.or(self.description.majors.last()).cloned();
         let check = Check {
             instance: block.name.clone(),
             version,

@@ -136,7 +136,7 @@ fn told(checked: &Checked, name: &str, key: bool) -> Result<(), Flaw> {
 fn ask(world: &World, session: &mut Session, block: Map<String, Value>) -> Result<Checked, Flaw> {
     let call = Check {
         instance: InstanceName::new("app")?,
-        version: world.version().clone(),
+        version: Some(world.version().clone()),
         block,
     };
     Ok(session.check(call)?)

@@ -25,7 +25,7 @@ pub(super) fn check(rules: &mut Rules<'_>, about: &Description) {
     rules.last(
         "describe: a default port, and the name of a file for the socket",
         || {
-            demand(about.default_port != 0, || "the port is 0".to_owned())?;
+            demand(about.default_port != Some(0), || "the port is 0".to_owned())?;
             let name = about.socket_name.as_str();
             let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
             demand(plain, || format!("the name of the socket is {name:?}"))

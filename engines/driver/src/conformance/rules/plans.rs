@@ -40,7 +40,7 @@ pub(super) fn check(
         || members(plan.clone()?),
     );
     rules.last("plan: a hello whose answer can be recognised", || {
-        let hello = &plan.clone()?.body.hello;
+        let hello = said_first(plan.clone()?)?;
         demand(!hello.ready.0.is_empty(), || "`ready` is empty".to_owned())?;
         demand(hello.busy.iter().all(|busy| !busy.0.is_empty()), || {
             "one of `busy` is empty".to_owned()
@@ -62,7 +62,12 @@ pub(super) fn check(
         "plan: no secret on a command line or in an environment",
         || seclusion(world, subject),
     );
-    plan.map(|plan| plan.body.hello.clone())
+    plan.and_then(|plan| said_first(plan).cloned())
+}
+
+fn said_first(plan: &Plan) -> Result<&Hello, Flaw> {
+    let hello = plan.body.hello.as_ref();
+    hello.ok_or_else(|| Flaw::Broken("there is none".to_owned()))
 }
 
 /// An instance owns its `run` folder and its data directory, and nothing else.
@@ -75,8 +80,9 @@ fn paths(plan: &Plan) -> Result<(), Flaw> {
         })?;
     }
     match &plan.body.upstream {
-        Endpoint::Unix(path) if path.starts_with(run) => {}
-        upstream @ (Endpoint::Unix(_) | Endpoint::Tcp(_)) => {
+        None => {}
+        Some(Endpoint::Unix(path)) if path.starts_with(run) => {}
+        Some(upstream @ (Endpoint::Unix(_) | Endpoint::Tcp(_))) => {
             return Err(Flaw::Broken(format!(
                 "{upstream} is no unix socket in {run}"
             )));
@@ -120,7 +126,7 @@ fn members(plan: &Plan) -> Result<(), Flaw> {
 fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<(), Flaw> {
     let connection = &plan.body.connection;
     let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let variable = connection.variable.as_str();
+    let variable = connection.variable.as_deref().unwrap_or("NONE");
     let right = variable.starts_with(|c: char| name(c) && !c.is_ascii_digit());
     demand(right && variable.chars().all(name), || {
         format!("{variable:?} is no name of a variable")
@@ -131,7 +137,7 @@ fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<
     call.endpoints.reverse();
     let other = session.plan(call)?.connection.url;
     demand(other != connection.url, || {
-        format!("two endpoints have the URL {other}")
+        format!("two endpoints have the URL {other:?}")
     })
 }
 
