@@ -23,7 +23,7 @@ fn the_environment_is_the_same_in_every_form() {
         return;
     };
     let url = format!(
-        "postgres://app@127.0.0.1:{}/app?sslmode=disable",
+        "postgresql://app@127.0.0.1:{}/app?sslmode=disable",
         project.app
     );
     let redis = format!("redis://127.0.0.1:{}/0", project.cache);

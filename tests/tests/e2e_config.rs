@@ -169,7 +169,7 @@ password = "${var.password}"
     assert_eq!(
         run(&["output"]),
         "cache = (sensitive)\nports = [6379,5432]\n\
-         app = postgres://postgres@127.0.0.1:5432/app?sslmode=disable\n"
+         app = postgresql://postgres@127.0.0.1:5432/app?sslmode=disable\n"
     );
     assert_eq!(
         run(&["output", "cache"]),

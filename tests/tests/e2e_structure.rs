@@ -102,7 +102,7 @@ fn a_password_is_enforced_and_is_in_the_url(mode: Mode) {
     let me = "select current_user";
     assert_eq!(succeed(&mut psql(&project, "app", "s3cret", me)), "app\n");
     let url = project.plan("app").body.connection.url.expect("an address");
-    assert!(url.starts_with("postgres://app:s3cret@"), "{url}");
+    assert!(url.starts_with("postgresql://app:s3cret@"), "{url}");
     let mut by_url = project.world.command(project.postgres_program("psql"));
     assert_eq!(succeed(by_url.args(["-XAtqw", "-c", me, &url])), "app\n");
 

@@ -170,12 +170,12 @@ fn client_url(endpoint: &Endpoint, owner: &str, password: Option<&str>, database
     let database = url::encode(database);
     match endpoint {
         Endpoint::Tcp(address) => {
-            format!("postgres://{user}@{address}/{database}?sslmode=disable")
+            format!("postgresql://{user}@{address}/{database}?sslmode=disable")
         }
         Endpoint::Unix(path) => {
             let folder = path.parent().unwrap_or(path);
             format!(
-                "postgres://{user}@/{database}?host={}",
+                "postgresql://{user}@/{database}?host={}",
                 url::encode(folder.as_str())
             )
         }
@@ -194,15 +194,15 @@ mod tests {
         let url = |endpoint| of(endpoint, None);
         assert_eq!(
             url("[::1]:5432"),
-            "postgres://a%40b%25@[::1]:5432/it%27s%2Fx?sslmode=disable"
+            "postgresql://a%40b%25@[::1]:5432/it%27s%2Fx?sslmode=disable"
         );
         assert_eq!(
             url("unix:/run/a b/.s.PGSQL.5432"),
-            "postgres://a%40b%25@/it%27s%2Fx?host=%2Frun%2Fa%20b"
+            "postgresql://a%40b%25@/it%27s%2Fx?host=%2Frun%2Fa%20b"
         );
         assert_eq!(
             of("127.0.0.1:5432", Some("p:/@\n%")),
-            "postgres://a%40b%25:p%3A%2F%40%0A%25@127.0.0.1:5432/it%27s%2Fx?sslmode=disable"
+            "postgresql://a%40b%25:p%3A%2F%40%0A%25@127.0.0.1:5432/it%27s%2Fx?sslmode=disable"
         );
     }
 

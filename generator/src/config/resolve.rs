@@ -174,7 +174,9 @@ impl<'a> Resolving<'a> {
         };
         let before = problems.len();
         let endpoints = context.endpoints(self.dirs, problems);
-        let reachable = problems.len() == before;
+        // An address that is wrong was told when it was read.
+        let lost = block.has_address && endpoints.is_empty();
+        let reachable = problems.len() == before && !lost;
         let toolchain = context.toolchain(self.toolchains, problems);
         let own = self
             .evaluator
