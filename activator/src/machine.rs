@@ -92,6 +92,8 @@ pub enum Event {
     BootFailed,
     /// A process of a ready engine ended unasked.
     EngineExit,
+    /// One that may end by itself did, and well.
+    EngineEnded,
     /// The engine was stopped as asked, and nothing of it is left.
     Stopped,
     /// The armed timer is over.
@@ -253,6 +255,7 @@ fn cold(event: Event) -> (State, Actions) {
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Stopped
         | Event::Tick
         | Event::Direct => (State::Cold, NOTHING),
@@ -276,6 +279,7 @@ fn waiting(aside: usize, exit: ActivatorExit, event: Event) -> (State, Actions) 
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Stopped
         | Event::Tick
         | Event::Direct => (State::Waiting { aside, exit }, NOTHING),
@@ -323,6 +327,7 @@ fn booting(people: People, event: Event) -> (State, Actions) {
         Event::Closed
         | Event::Start
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Stopped
         | Event::Tick
         | Event::Looked
@@ -339,6 +344,7 @@ fn serving(people: People, event: Event) -> (State, Actions) {
             (State::Idling { aside }, &[Action::Arm(Timer::Idle)])
         }
         Event::EngineExit => leave(people.clients, ActivatorExit::EngineFailed),
+        Event::EngineEnded => leave(people.clients, ActivatorExit::Ended),
         Event::Term => leave(people.clients, ActivatorExit::Done),
         Event::Closed
         | Event::HoldEnded
@@ -380,6 +386,7 @@ fn idling(aside: usize, event: Event) -> (State, Actions) {
             &[Action::SwapOut, Action::Arm(Timer::Settle)],
         ),
         Event::EngineExit => leave(0, ActivatorExit::EngineFailed),
+        Event::EngineEnded => leave(0, ActivatorExit::Ended),
         Event::Term => leave(0, ActivatorExit::Done),
         Event::Aside
         | Event::Left
@@ -416,6 +423,7 @@ fn looking(aside: usize, event: Event) -> (State, Actions) {
             &[Action::Disarm, Action::StopAccepting, Action::StopEngine],
         ),
         Event::EngineExit => leave(0, ActivatorExit::EngineFailed),
+        Event::EngineEnded => leave(0, ActivatorExit::Ended),
         Event::Term => leave(0, ActivatorExit::Done),
         Event::Aside
         | Event::Left
@@ -448,6 +456,7 @@ fn leaving(people: People, exit: ActivatorExit, event: Event) -> (State, Actions
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Tick
         | Event::Looked
         | Event::Direct => (draining(clients, exit), turn_away(event)),
@@ -480,6 +489,7 @@ fn staying(people: People, event: Event) -> (State, Actions) {
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Tick
         | Event::Looked
         | Event::Direct => {
@@ -510,6 +520,7 @@ fn flushing(clients: usize, exit: ActivatorExit, event: Event) -> (State, Action
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Stopped
         | Event::Looked
         | Event::Direct => (State::Flushing { clients, exit }, turn_away(event)),
@@ -536,6 +547,7 @@ fn failed(people: People, event: Event) -> (State, Actions) {
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Stopped
         | Event::Looked
         | Event::Direct => (State::Failed(people), NOTHING),
@@ -554,6 +566,7 @@ fn turn_away(event: Event) -> Actions {
         | Event::Ready
         | Event::BootFailed
         | Event::EngineExit
+        | Event::EngineEnded
         | Event::Stopped
         | Event::Tick
         | Event::Looked

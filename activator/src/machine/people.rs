@@ -45,6 +45,7 @@ impl People {
             | Event::Ready
             | Event::BootFailed
             | Event::EngineExit
+            | Event::EngineEnded
             | Event::Stopped
             | Event::Tick
             | Event::Looked

@@ -22,6 +22,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Ready),
         1 => Just(Event::BootFailed),
         1 => Just(Event::EngineExit),
+        1 => Just(Event::EngineEnded),
         2 => Just(Event::Stopped),
         6 => Just(Event::Tick),
         4 => Just(Event::Looked),
@@ -82,6 +83,25 @@ proptest! {
             state = step(state, event).0;
         }
         prop_assert!(matches!(state, State::Done(_)), "{:?}", state);
+    }
+
+    #[test]
+    fn who_ends_well_has_not_failed_and_who_fails_has_not_ended_well(
+        events in vec(event(), 0..40),
+        well: bool,
+    ) {
+        let (end, exit) = if well {
+            (Event::EngineEnded, ActivatorExit::Ended)
+        } else {
+            (Event::EngineExit, ActivatorExit::EngineFailed)
+        };
+        let mut world = World::new(step);
+        holds(run(&mut world, &events))?;
+        if world.can(end) {
+            holds(world.happens(end))?;
+            holds(world.settles(true))?;
+            prop_assert_eq!(world.state, State::Done(exit));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Every transition as a row of data. A pair of state and event without a row changes nothing.
 
-use doze_contract::exit::ActivatorExit::{Done, EngineFailed};
+use doze_contract::exit::ActivatorExit::{Done, Ended, EngineFailed};
 
 use super::{Action::*, Event::*, State::*, *};
 
@@ -102,6 +102,7 @@ const TABLE: &[Row] = &[
     (serve(1, 0, 0), Spoke, serve(2, 0, 0), &[Admit]),
     (serve(1, 0, 0), Closed, idle(0), &[Arm(Timer::Idle)]),
     (serve(1, 0, 0), EngineExit, drain(1, EngineFailed), LEAVE),
+    (serve(1, 0, 0), EngineEnded, drain(1, Ended), LEAVE),
     (serve(1, 0, 0), Term, drain(1, Done), LEAVE),
     (serve(0, 1, 1), Client, serve(1, 1, 1), &[Admit]),
     (serve(0, 1, 1), HoldBegan, serve(0, 2, 1), &[Admit]),
@@ -110,6 +111,7 @@ const TABLE: &[Row] = &[
     (serve(0, 1, 1), Spoke, serve(1, 1, 0), &[Admit]),
     (serve(0, 1, 1), Left, serve(0, 1, 0), &[]),
     (serve(0, 1, 1), EngineExit, drain(0, EngineFailed), LEAVE),
+    (serve(0, 1, 1), EngineEnded, drain(0, Ended), LEAVE),
     (serve(0, 1, 1), Term, drain(0, Done), LEAVE),
     (serve(2, 2, 0), Client, serve(3, 2, 0), &[Admit]),
     (serve(2, 2, 0), HoldBegan, serve(2, 3, 0), &[Admit]),
@@ -118,6 +120,7 @@ const TABLE: &[Row] = &[
     (serve(2, 2, 0), Closed, serve(1, 2, 0), &[]),
     (serve(2, 2, 0), HoldEnded, serve(2, 1, 0), &[]),
     (serve(2, 2, 0), EngineExit, drain(2, EngineFailed), LEAVE),
+    (serve(2, 2, 0), EngineEnded, drain(2, Ended), LEAVE),
     (serve(2, 2, 0), Term, drain(2, Done), LEAVE),
 
     (idle(0), Client, serve(1, 0, 0), &[Disarm, Admit]),
@@ -126,6 +129,7 @@ const TABLE: &[Row] = &[
     (idle(0), Spoke, serve(1, 0, 0), &[Disarm, Admit]),
     (idle(0), Tick, look(0), &[SwapOut, Arm(Timer::Settle)]),
     (idle(0), EngineExit, drain(0, EngineFailed), LEAVE),
+    (idle(0), EngineEnded, drain(0, Ended), LEAVE),
     (idle(0), Term, drain(0, Done), LEAVE),
     (idle(1), Client, serve(1, 0, 1), &[Disarm, Admit]),
     (idle(1), HoldBegan, serve(0, 1, 1), &[Disarm, Admit]),
@@ -134,6 +138,7 @@ const TABLE: &[Row] = &[
     (idle(1), Left, idle(0), &[]),
     (idle(1), Tick, look(1), &[SwapOut, Arm(Timer::Settle)]),
     (idle(1), EngineExit, drain(0, EngineFailed), LEAVE),
+    (idle(1), EngineEnded, drain(0, Ended), LEAVE),
     (idle(1), Term, drain(0, Done), LEAVE),
 
     (look(0), Client, serve(1, 0, 0), &[Disarm, SwapIn, Admit]),
@@ -144,6 +149,7 @@ const TABLE: &[Row] = &[
     (look(0), Direct, idle(0), &[SwapIn, Arm(Timer::Idle)]),
     (look(0), Looked, drain(0, Done), LEAVE),
     (look(0), EngineExit, drain(0, EngineFailed), LEAVE),
+    (look(0), EngineEnded, drain(0, Ended), LEAVE),
     (look(0), Term, drain(0, Done), LEAVE),
     (look(1), Client, serve(1, 0, 1), &[Disarm, SwapIn, Admit]),
     (look(1), HoldBegan, serve(0, 1, 1), &[Disarm, SwapIn, Admit]),
@@ -154,6 +160,7 @@ const TABLE: &[Row] = &[
     (look(1), Direct, idle(1), &[SwapIn, Arm(Timer::Idle)]),
     (look(1), Looked, stay(0, 0, 1), &[Disarm, StopAccepting, StopEngine]),
     (look(1), EngineExit, drain(0, EngineFailed), LEAVE),
+    (look(1), EngineEnded, drain(0, Ended), LEAVE),
     (look(1), Term, drain(0, Done), LEAVE),
 
     (stay(0, 0, 0), Client, stay(1, 0, 0), &[]),
@@ -182,6 +189,12 @@ const TABLE: &[Row] = &[
     (drain(0, EngineFailed), HoldBegan, drain(0, EngineFailed), &[TurnAway]),
     (drain(0, EngineFailed), Term, drain(0, Done), &[]),
     (drain(0, EngineFailed), Stopped, State::Done(EngineFailed), &[]),
+    (drain(1, Ended), Client, drain(1, Ended), &[TurnAway]),
+    (drain(1, Ended), Spoke, drain(1, Ended), &[TurnAway]),
+    (drain(1, Ended), HoldBegan, drain(1, Ended), &[TurnAway]),
+    (drain(1, Ended), Closed, drain(0, Ended), &[]),
+    (drain(1, Ended), Term, drain(1, Done), &[]),
+    (drain(1, Ended), Stopped, flush(1, Ended), &[Flush, Arm(Timer::Flush)]),
     (drain(2, Done), Client, drain(2, Done), &[TurnAway]),
     (drain(2, Done), Spoke, drain(2, Done), &[TurnAway]),
     (drain(2, Done), HoldBegan, drain(2, Done), &[TurnAway]),
@@ -231,7 +244,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// Each with the phase that the outside sees.
-const STATES: [(State, Phase); 24] = [
+const STATES: [(State, Phase); 25] = [
     (Cold, Phase::Booting),
     (wait(0, EngineFailed), Phase::Booting),
     (wait(2, Done), Phase::Booting),
@@ -248,6 +261,7 @@ const STATES: [(State, Phase); 24] = [
     (stay(0, 0, 2), Phase::Draining),
     (stay(1, 1, 0), Phase::Draining),
     (drain(0, EngineFailed), Phase::Draining),
+    (drain(1, Ended), Phase::Draining),
     (drain(2, Done), Phase::Draining),
     (flush(1, EngineFailed), Phase::Draining),
     (flush(2, Done), Phase::Draining),
@@ -258,9 +272,24 @@ const STATES: [(State, Phase); 24] = [
     (State::Done(EngineFailed), Phase::Draining),
 ];
 
-const EVENTS: [Event; 16] = [
-    Start, Client, Aside, Spoke, Left, Closed, HoldBegan, HoldEnded, Ready, BootFailed, EngineExit,
-    Stopped, Tick, Looked, Direct, Term,
+const EVENTS: [Event; 17] = [
+    Start,
+    Client,
+    Aside,
+    Spoke,
+    Left,
+    Closed,
+    HoldBegan,
+    HoldEnded,
+    Ready,
+    BootFailed,
+    EngineExit,
+    EngineEnded,
+    Stopped,
+    Tick,
+    Looked,
+    Direct,
+    Term,
 ];
 
 #[test]

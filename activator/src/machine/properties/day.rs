@@ -174,7 +174,10 @@ impl Day {
                 &[Event::Ready, Event::BootFailed][..],
                 one(world.booting && !world.stopping),
             ),
-            (&[Event::EngineExit], one(world.ready && !world.stopping)),
+            (
+                &[Event::EngineExit, Event::EngineEnded],
+                one(world.ready && !world.stopping),
+            ),
             (&[Event::Stopped], one(world.stopping)),
             (&[Event::Looked, Event::Direct], one(world.looking)),
             (&[Event::Tick], one(world.armed.is_some())),
@@ -203,7 +206,7 @@ impl Day {
             Event::Ready | Event::BootFailed => self.within(20, 400),
             Event::Stopped => self.within(5, 2 * SECOND),
             Event::Looked | Event::Direct => 1,
-            Event::EngineExit => self.within(1, 4 * HOUR),
+            Event::EngineExit | Event::EngineEnded => self.within(1, 4 * HOUR),
             Event::Tick => match self.world.as_ref().and_then(|world| world.armed) {
                 Some(Timer::Idle) => IDLE_TIMEOUT,
                 Some(Timer::Settle) => 20,

@@ -7,8 +7,8 @@ use proptest::{
 
 use super::{world::Step, *};
 
-/// The ten, by what is wrong with them.
-const MUTANTS: [(&str, Step); 10] = [
+/// The eleven, by what is wrong with them.
+const MUTANTS: [(&str, Step); 11] = [
     (
         "forgets a client that comes while it boots",
         |state, event| match (state, event) {
@@ -86,6 +86,20 @@ const MUTANTS: [(&str, Step); 10] = [
         },
     ),
     (
+        "leaves the unix endpoint with an engine that ended",
+        |state, event| match (state, event) {
+            (State::Serving(_), Event::EngineEnded) => (
+                step(state, event).0,
+                &[
+                    Action::StopAccepting,
+                    Action::SayStopping,
+                    Action::StopEngine,
+                ],
+            ),
+            _ => step(state, event),
+        },
+    ),
+    (
         "leaves while a client is being flushed",
         |state, event| match (state, event) {
             (State::Flushing { clients: 1.., exit }, Event::Closed) => (State::Done(exit), NOTHING),
@@ -95,7 +109,7 @@ const MUTANTS: [(&str, Step); 10] = [
 ];
 
 #[test]
-fn ten_mutants_are_caught() {
+fn eleven_mutants_are_caught() {
     let config = Config {
         failure_persistence: None,
         ..Config::default()

@@ -75,7 +75,7 @@ impl World {
             Event::Ready => self.booting && !self.stopping,
             // It may fail in the moment in which it is asked to stop.
             Event::BootFailed => self.booting,
-            Event::EngineExit => self.ready && !self.stopping,
+            Event::EngineExit | Event::EngineEnded => self.ready && !self.stopping,
             Event::Stopped => self.stopping,
             Event::Tick => self.armed.is_some(),
             Event::Looked => self.looking,
@@ -97,7 +97,7 @@ impl World {
             Event::HoldEnded => self.holds -= 1,
             Event::Ready => (self.booting, self.ready) = (false, true),
             Event::BootFailed => (self.booting, self.unreleased) = (false, true),
-            Event::EngineExit => self.ready = false,
+            Event::EngineExit | Event::EngineEnded => self.ready = false,
             Event::Stopped => {
                 (self.booting, self.ready, self.stopping) = (false, false, false);
                 self.unreleased = false;
@@ -127,7 +127,10 @@ impl World {
                 so(!self.stopping, "stopped twice", place)?;
                 so(!self.accepting, "goes under a client", place)?;
                 so(!self.swapped, "goes under a direct client", place)?;
-                let asked = matches!(event, Event::Looked | Event::Term | Event::EngineExit);
+                let asked = matches!(
+                    event,
+                    Event::Looked | Event::Term | Event::EngineExit | Event::EngineEnded
+                );
                 so(asked, "sleeps without a last look", place)?;
                 self.stopping = true;
             }
