@@ -37,11 +37,11 @@ pub(crate) enum ConvergeError {
 }
 
 /// Sees to it that the ready engine has what the plan declares. A driver that still runs when this
-/// is dropped is left in `driver`.
+/// is dropped is left in `helper`.
 pub(crate) async fn ensure(
     plan: &Source,
     lock: &Lock,
-    driver: &mut Option<Process>,
+    helper: &mut Option<Process>,
     log: &Log,
 ) -> Result<(), ConvergeError> {
     let Some(wanted) = &plan.body.converge else {
@@ -55,7 +55,7 @@ pub(crate) async fn ensure(
     if stamp::read(data, STAMP).map_err(file)?.as_ref() == Some(&wanted.fingerprint) {
         return Ok(());
     }
-    let asked = driver::ask(plan, lock, ("converge", r#""dry_run":false"#), driver, log);
+    let asked = driver::ask(plan, lock, ("converge", r#""dry_run":false"#), helper, log);
     let late = |_| ConvergeError::Late(wanted.within);
     let Done::Converge(converged) = timeout(wanted.within, asked).await.map_err(late)?? else {
         return Err(DriverError::Mixed.into());

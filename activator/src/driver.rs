@@ -16,23 +16,12 @@ use tokio::{
 };
 
 use crate::{
+    environment::PRIVATE,
     lock::Lock,
     log::Log,
     plan::Source,
     process::{Output, Process},
 };
-
-/// What the init system and the listener tell the activator alone; no driver may see it.
-const PRIVATE: [&str; 8] = [
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "LISTEN_PIDFDID",
-    "NOTIFY_SOCKET",
-    "MAINPID",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-];
 
 /// The longest answer of a driver, in bytes.
 const ANSWER: u64 = 1024 * 1024;
@@ -92,12 +81,12 @@ pub(crate) fn command(plan: &Plan) -> Command {
 }
 
 /// Makes one call, `verb` with `fields` besides the plan. A driver that still runs when this is
-/// dropped is left in `driver`.
+/// dropped is left in `helper`.
 pub(crate) async fn ask(
     plan: &Source,
     lock: &Lock,
     (verb, fields): (&str, &str),
-    driver: &mut Option<Process>,
+    helper: &mut Option<Process>,
     log: &Log,
 ) -> Result<Done, DriverError> {
     let failed = |source| DriverError::Spawn {
@@ -105,7 +94,7 @@ pub(crate) async fn ask(
         source,
     };
     let spawn = || Process::spawn("driver", command(plan), Output::Dialogue, log);
-    let process = driver.insert(lock.shared(spawn).map_err(failed)?);
+    let process = helper.insert(lock.shared(spawn).map_err(failed)?);
     let mut answer = Vec::new();
     if let Some((mut stdin, stdout)) = process.dialogue().map_err(failed)? {
         // A driver that does not listen says why by how it ends.
@@ -120,7 +109,7 @@ pub(crate) async fn ask(
         process.kill_group();
     }
     let status = process.ended().await;
-    *driver = None;
+    *helper = None;
     if answer.is_empty() {
         return Err(DriverError::NoAnswer {
             status,

@@ -3,23 +3,23 @@
 //! One task runs through it from top to bottom; the loop hears of each step by a [`Message`] and
 //! has a single say: when to stop. Must not know clients.
 
-use std::{future::poll_fn, io, process::ExitStatus, sync::Arc, task::Poll};
+use std::{future::poll_fn, process::ExitStatus, sync::Arc, task::Poll};
 
 use doze_contract::{
-    Endpoint, Plan,
+    Plan,
     error::chain,
-    plan::{self, Stop},
+    plan::{Member, Start},
 };
-use rustix::process::Signal;
 use tokio::{
-    io::AsyncWriteExt,
     sync::oneshot,
     task::JoinSet,
-    time::{Duration, Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use crate::{
-    boot::{self, BootError},
+    boot,
+    environment::Surroundings,
+    helper::{Bench, Hook},
     lock::Lock,
     log::Log,
     machine::Event,
@@ -28,30 +28,40 @@ use crate::{
     plan::Source,
     process::Process,
     status::StatusSocket,
-    stream::Stream,
-};
-
-/// How long the engine may take to hear that it shall stop.
-const HEARING: Duration = Duration::from_secs(1);
-
-/// How to stop a driver that is in the middle of something.
-const STOP_DRIVER: Stop = Stop {
-    say: None,
-    signal: plan::Signal::Term,
-    within: Duration::from_secs(2),
+    stop::{STOP_HELPER, Whom, stop},
+    upstream::Upstream,
 };
 
 /// What there is of a running engine. It is dropped in this order: the lock is let go last.
 #[derive(Debug, Default)]
 pub(crate) struct Engine {
-    /// A driver at work on the data directory.
-    pub(crate) driver: Option<Process>,
+    /// A driver, a hook or a check at work.
+    pub(crate) helper: Option<Process>,
     /// The members that were spawned, in the plan's order.
-    pub(crate) members: Vec<Process>,
+    pub(crate) members: Vec<Running>,
+    /// Where the last one listens.
+    pub(crate) upstream: Upstream,
     /// What keeps the dependencies awake.
     pub(crate) dependencies: JoinSet<()>,
     pub(crate) status: Option<StatusSocket>,
     pub(crate) lock: Option<Lock>,
+}
+
+/// A member that was spawned.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) process: Process,
+    pub(crate) surroundings: Arc<Surroundings>,
+    pub(crate) was_ready: bool,
+}
+
+/// The end of a member.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// Which one it is in the plan.
+    pub(crate) at: usize,
+    pub(crate) name: String,
+    pub(crate) status: ExitStatus,
 }
 
 /// Boots the engine, waits for its end or for `stop`, and stops it. When it returns, nothing of
@@ -71,8 +81,7 @@ pub(crate) async fn live(
     };
     match booted {
         Some(Err(error)) => {
-            if matches!(error, BootError::Converge(_)) {
-                // The engine itself is well.
+            if error.leaves_members_well() {
                 engine.stop(&plan, &log).await;
             } else {
                 engine.kill(&log).await;
@@ -89,13 +98,10 @@ pub(crate) async fn live(
             let ended = tokio::select! {
                 biased;
                 _ = &mut stop => None,
-                ended = engine.first_end() => Some(ended),
+                end = first_end(&mut engine.members) => Some(end),
             };
-            if let Some((name, status)) = ended {
-                let words = log.last_words();
-                teller.tell(Message::EngineExit(format!(
-                    "{name} ended unasked ({status}); it said: {words}"
-                )));
+            if let Some(end) = ended {
+                teller.tell(told(&plan, &end, &log));
                 // Only dropping the other end could make this an error, and that is a stop too.
                 stop.await.ok();
             }
@@ -109,49 +115,78 @@ pub(crate) async fn live(
     }
 }
 
-impl Engine {
-    /// Waits for the end of any member. Without a member it waits for ever.
-    pub(crate) async fn first_end(&mut self) -> (String, ExitStatus) {
-        let at = poll_fn(|cx| {
-            let ended = |member: &mut Process| member.poll_ended(cx).is_ready();
-            match self.members.iter_mut().position(ended) {
-                Some(at) => Poll::Ready(at),
-                None => Poll::Pending,
-            }
-        })
-        .await;
-        if self.members.iter().all(Process::has_ended) {
-            // They may have the pipe of its output, and the data directory.
-            orphans::end().await;
-        }
-        match self.members.get_mut(at) {
-            Some(member) => {
-                let status = member.ended().await;
-                (String::from(member.name()), status)
-            }
-            None => std::future::pending().await,
-        }
-    }
+/// What the loop is told of a member that ended unasked.
+fn told(plan: &Plan, end: &End, log: &Log) -> Message {
+    let End { at, name, status } = end;
+    let may_end = plan.body.start != Start::OnDemand && at + 1 == plan.body.members.len();
+    let well = may_end && status.success();
+    let reason = if well {
+        format!("{name} ended by itself ({status})")
+    } else {
+        let words = log.last_words();
+        format!("{name} ended unasked ({status}); it said: {words}")
+    };
+    Message::EngineExit { reason, well }
+}
 
+/// Waits for the end of any member. Without a member it waits for ever.
+pub(crate) async fn first_end(members: &mut [Running]) -> End {
+    let at = poll_fn(|cx| {
+        let ended = |member: &mut Running| member.process.poll_ended(cx).is_ready();
+        match members.iter_mut().position(ended) {
+            Some(at) => Poll::Ready(at),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+    if members.iter().all(|member| member.process.has_ended()) {
+        // They may have the pipe of its output, and the data directory.
+        orphans::end().await;
+    }
+    match members.get_mut(at) {
+        Some(member) => End {
+            at,
+            status: member.process.ended().await,
+            name: String::from(member.process.name()),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+impl Engine {
     /// Stops whatever runs, the member that was spawned last first, each in its own dialect.
     async fn stop(&mut self, plan: &Plan, log: &Log) {
-        if let Some(driver) = &mut self.driver {
-            stop(driver, &STOP_DRIVER, None, log).await;
+        if let Some(helper) = &mut self.helper {
+            let begun = Instant::now();
+            stop(helper, &STOP_HELPER, begun, Whom::Group, None, log).await;
         }
         let last = plan.body.members.len();
-        let rules = plan.body.members.iter().map(|member| &member.stop);
-        let members = self.members.iter_mut().zip(rules).enumerate();
+        let members = self.members.iter_mut().zip(&plan.body.members).enumerate();
         let mut members: Vec<_> = members.collect();
-        while let Some((at, (member, rule))) = members.pop() {
-            let upstream = plan.body.upstream.as_ref().filter(|_| at + 1 == last);
-            stop(member, rule, upstream, log).await;
+        while let Some((at, (running, member))) = members.pop() {
+            let begun = Instant::now();
+            let bench = Bench {
+                surroundings: &running.surroundings.clone(),
+                lock: self.lock.as_ref(),
+                log,
+                place: &mut self.helper,
+            };
+            say_goodbye(bench, running, member, begun).await;
+            let upstream = self.upstream.endpoint.as_ref();
+            let upstream = upstream.filter(|_| at + 1 == last);
+            let whom = match member.own {
+                Some(_) => Whom::Group,
+                None => Whom::Process,
+            };
+            let process = &mut running.process;
+            stop(process, &member.stop, begun, whom, upstream, log).await;
         }
         self.end(log).await;
     }
 
     /// Ends whatever runs at once.
     async fn kill(&mut self, log: &Log) {
-        for process in self.driver.iter_mut().chain(&mut self.members) {
+        for process in self.processes() {
             process.kill_group();
             process.gone().await;
         }
@@ -165,54 +200,34 @@ impl Engine {
                 "something that the engine left behind cannot be killed"
             ));
         }
-        for process in self.driver.iter_mut().chain(&mut self.members) {
+        for process in self.processes() {
             process.ended().await;
         }
     }
+
+    fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+        let members = self.members.iter_mut().map(|member| &mut member.process);
+        self.helper.iter_mut().chain(members)
+    }
 }
 
-/// Stops one process: says it, signals it when that was not possible or did not help in half of
-/// the time, and kills its group when the time is over.
-async fn stop(process: &mut Process, rule: &Stop, upstream: Option<&Endpoint>, log: &Log) {
-    if process.has_ended() {
+/// Runs what a member wants done before its stop, in half of the time for it. If it ends meanwhile
+/// it need not be stopped.
+async fn say_goodbye(mut bench: Bench<'_>, running: &Running, member: &Member, begun: Instant) {
+    let hooks = member.own.iter().flat_map(|own| &own.before_stop);
+    let hooks: Vec<_> = hooks.cloned().collect();
+    if hooks.is_empty() || !running.was_ready || running.process.has_ended() {
         return;
     }
-    let begun = Instant::now();
-    if let (Some(say), Some(upstream)) = (&rule.say, upstream) {
-        // The connection stays open: an engine may drop what it has not read of a closed one.
-        if let Ok(Ok(_connection)) = timeout(HEARING, said(&say.0, upstream)).await {
-            let half = begun + rule.within / 2;
-            if timeout_at(half, process.gone()).await.is_ok() {
-                return;
-            }
-            log.say(format_args!(
-                "{} does not stop when told; sending {}",
-                process.name(),
-                rule.signal.name()
-            ));
-        }
+    let log = bench.log;
+    let half = begun + member.stop.within / 2;
+    match timeout_at(half, bench.hooks(Hook::BeforeStop, &hooks)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log.say(format_args!("{}", chain(&error))),
+        Err(_) => log.say(format_args!(
+            "what {} wants done before its stop takes more than half of {:?}; killing it",
+            member.name, member.stop.within
+        )),
     }
-    process.signal(match rule.signal {
-        plan::Signal::Int => Signal::INT,
-        plan::Signal::Quit => Signal::QUIT,
-        plan::Signal::Term => Signal::TERM,
-    });
-    if timeout_at(begun + rule.within, process.gone())
-        .await
-        .is_err()
-    {
-        log.say(format_args!(
-            "{} did not stop within {:?}; killing it",
-            process.name(),
-            rule.within
-        ));
-        process.kill_group();
-        process.gone().await;
-    }
-}
-
-async fn said(words: &[u8], upstream: &Endpoint) -> io::Result<Stream> {
-    let mut stream = Stream::connect(upstream).await?;
-    stream.write_all(words).await?;
-    Ok(stream)
+    bench.end().await;
 }

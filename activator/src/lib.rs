@@ -2,8 +2,8 @@
 //! engine, carries connections to it, and leaves after the last.
 //!
 //! [`machine`] decides what happens next and knows nothing else; [`run`] is the loop that feeds
-//! it and does what it says. An engine is known only by its plan. There is no TLS, no HTTP, no
-//! D-Bus and no command line parser here: the size of this program is latency.
+//! it and does what it says. An engine is known only by its plan. There is no TLS, no D-Bus,
+//! no command line parser and of HTTP a single GET here: the size of this program is latency.
 
 pub mod machine;
 
@@ -13,6 +13,9 @@ mod depend;
 mod diag;
 mod driver;
 mod engine;
+mod env_file;
+mod environment;
+mod helper;
 mod hold;
 mod limits;
 mod lock;
@@ -32,9 +35,12 @@ mod run;
 mod silence;
 mod sockets;
 mod stamp;
+mod start;
 mod status;
+mod stop;
 mod stream;
 mod swap;
+mod upstream;
 mod watched;
 
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! What the tasks of the process tell its one loop.
 
-use doze_contract::status::Status;
+use doze_contract::{Endpoint, status::Status};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{machine::Event, stream::Stream};
@@ -16,8 +16,15 @@ pub(crate) enum Message {
     Spawned(u32),
     /// The engine could not boot, for this reason.
     BootFailed(String),
-    /// A process of the ready engine ended; how.
-    EngineExit(String),
+    /// Where the engine listens in this boot.
+    Upstream(Endpoint),
+    /// A process of the ready engine ended.
+    EngineExit {
+        /// How.
+        reason: String,
+        /// It may end by itself, and has not failed.
+        well: bool,
+    },
     /// Somebody wants to know the state.
     Question(oneshot::Sender<Status>),
 }

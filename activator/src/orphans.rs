@@ -10,8 +10,8 @@ use std::{fs, io, time::Duration};
 use rustix::{
     io::Errno,
     process::{
-        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, set_child_subreaper,
-        waitid, waitpid,
+        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpgid, getpid, kill_process,
+        set_child_subreaper, waitid, waitpid,
     },
 };
 use tokio::{
@@ -52,6 +52,20 @@ pub(crate) async fn end() -> bool {
         sleep(POLL).await;
     }
     true
+}
+
+/// Waits until no orphan is left in a process group. The number of a group is nobody else's as long
+/// as one is.
+pub(crate) async fn group_gone(group: Pid) -> io::Result<()> {
+    let mut ended = signal(SignalKind::child())?;
+    loop {
+        reap();
+        let mut orphans = orphans().into_iter();
+        if !orphans.any(|orphan| getpgid(Some(orphan)) == Ok(group)) {
+            return Ok(());
+        }
+        ended.recv().await;
+    }
 }
 
 /// Kills all orphans of this moment; whether there are any.

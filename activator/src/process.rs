@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{log::Log, watched::watched};
+use crate::{log::Log, orphans, ready::Ear, watched::watched};
 
 /// How long to wait for the rest of the output of a process that has ended, in case something
 /// that it started lives on with the pipe.
@@ -49,6 +49,7 @@ pub(crate) struct Process {
     pidfd: AsyncFd<OwnedFd>,
     output: Option<JoinHandle<()>>,
     ended: Option<ExitStatus>,
+    spares_group: bool,
 }
 
 /// Where the standard output of a child goes. Its standard error always goes to the log.
@@ -58,23 +59,34 @@ pub(crate) enum Output {
     Log,
     /// To [`Process::dialogue`], together with standard input.
     Dialogue,
-    /// To the log; standard input is this socket of a client.
-    Client(OwnedFd),
+    /// To the log; standard input is this socket.
+    Socket(OwnedFd),
 }
 
 impl Process {
     /// Starts `command`. Standard input is empty unless `output` says otherwise.
     pub(crate) fn spawn(
         name: &str,
+        command: Command,
+        output: Output,
+        log: &Log,
+    ) -> io::Result<Self> {
+        Self::spawn_heard(name, command, output, None, log)
+    }
+
+    /// The same, and shows `ear` whatever goes to the log.
+    pub(crate) fn spawn_heard(
+        name: &str,
         mut command: Command,
         output: Output,
+        ear: Option<Ear>,
         log: &Log,
     ) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         match output {
             Output::Log => command.stdin(Stdio::null()).stdout(writer.try_clone()?),
             Output::Dialogue => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
-            Output::Client(socket) => command.stdin(socket).stdout(writer.try_clone()?),
+            Output::Socket(socket) => command.stdin(socket).stdout(writer.try_clone()?),
         };
         let child = command.stderr(writer).process_group(0).spawn()?;
         // The command holds our copies of the pipe's other end; with them it would never end.
@@ -87,8 +99,9 @@ impl Process {
             pid,
             child,
             pidfd,
-            output: Some(tokio::spawn(pass_on(reader, log.clone()))),
+            output: Some(tokio::spawn(pass_on(reader, log.clone(), ear))),
             ended: None,
+            spares_group: false,
         })
     }
 
@@ -112,8 +125,8 @@ impl Process {
         )))
     }
 
-    /// Ready when the child has ended. What is left of its group is killed then, while the
-    /// unreaped child still keeps the group's number from being anybody else's.
+    /// Ready when the child has ended. What is left of its group is killed then, unless it is
+    /// spared, while the unreaped child still keeps the group's number from being anybody else's.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<ExitStatus> {
         loop {
             if let Some(status) = self.ended {
@@ -127,7 +140,7 @@ impl Process {
                 }
                 Err(_) => false,
             };
-            if readable {
+            if readable && !self.spares_group {
                 self.kill_group();
             }
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -158,6 +171,13 @@ impl Process {
         self.ended.is_some()
     }
 
+    /// Waits until the child has ended, and then for those that it started: they may take as long.
+    pub(crate) async fn group_gone(&mut self) -> io::Result<()> {
+        self.spares_group = true;
+        self.gone().await;
+        orphans::group_gone(self.pid).await
+    }
+
     /// Sends a signal to the child alone.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.ended.is_none() {
@@ -166,23 +186,31 @@ impl Process {
         }
     }
 
+    /// Sends a signal to the child and to whatever it started.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        if self.ended.is_none() {
+            kill_process_group(self.pid, signal).ok();
+        }
+    }
+
     /// Sends SIGKILL to the child and to whatever it started.
     pub(crate) fn kill_group(&self) {
-        if self.ended.is_none() {
-            kill_process_group(self.pid, Signal::KILL).ok();
-        }
+        self.signal_group(Signal::KILL);
     }
 }
 
 /// Copies what the child prints to the log until nobody can print any more.
-async fn pass_on(reader: PipeReader, log: Log) {
+async fn pass_on(reader: PipeReader, log: Log, mut ear: Option<Ear>) {
     let Ok(mut reader) = pipe::Receiver::from_owned_fd(reader.into()) else {
         return;
     };
     let mut buffer = vec![0; 4096];
     while let Ok(count) = reader.read(&mut buffer).await {
         match buffer.get(..count) {
-            Some(bytes) if count > 0 => log.pass(bytes),
+            Some(bytes) if count > 0 => {
+                log.pass(bytes);
+                ear = ear.and_then(|ear| ear.hear(bytes));
+            }
             _ => break,
         }
     }

@@ -45,11 +45,11 @@ pub(crate) enum ProvisionError {
 }
 
 /// Sees to it that the data directory is what the plan needs. A driver that still runs
-/// when this is dropped is left in `driver`.
+/// when this is dropped is left in `helper`.
 pub(crate) async fn ensure(
     plan: &Source,
     lock: &Lock,
-    driver: &mut Option<Process>,
+    helper: &mut Option<Process>,
     log: &Log,
 ) -> Result<(), ProvisionError> {
     let data = &plan.paths.data;
@@ -58,7 +58,7 @@ pub(crate) async fn ensure(
         Stamp::Of(fingerprint) if fingerprint == *wanted => Ok(()),
         Stamp::Of(_) => {
             log.say(format_args!("bringing {data} up to date"));
-            call(plan, lock, data, false, driver, log).await?;
+            call(plan, lock, data, false, helper, log).await?;
             stamp::write(data, STAMP, wanted).map_err(file(data))
         }
         Stamp::Absent => {
@@ -68,7 +68,7 @@ pub(crate) async fn ensure(
             let aside = parent.join(format!(".{name}.new"));
             log.say(format_args!("creating {data}"));
             make(&aside).map_err(file(&aside))?;
-            call(plan, lock, &aside, true, driver, log).await?;
+            call(plan, lock, &aside, true, helper, log).await?;
             stamp::write(&aside, STAMP, wanted).map_err(file(&aside))?;
             sync_all(&aside).await.map_err(file(&aside))?;
             // An empty folder may stand there; rename(2) replaces it.
@@ -128,12 +128,12 @@ async fn call(
     lock: &Lock,
     data: &Utf8Path,
     fresh: bool,
-    driver: &mut Option<Process>,
+    helper: &mut Option<Process>,
     log: &Log,
 ) -> Result<(), ProvisionError> {
     let path = serde_json::to_string(data.as_str()).map_err(ProvisionError::Question)?;
     let fields = format!(r#""data":{path},"fresh":{fresh}"#);
-    match driver::ask(plan, lock, ("provision", &fields), driver, log).await? {
+    match driver::ask(plan, lock, ("provision", &fields), helper, log).await? {
         Done::Provision => Ok(()),
         Done::Converge(_) => Err(DriverError::Mixed.into()),
     }

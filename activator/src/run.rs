@@ -12,6 +12,7 @@ use std::{
 };
 
 use doze_contract::{
+    Endpoint,
     error::chain,
     exit::ActivatorExit,
     status::{Phase, Status},
@@ -119,6 +120,8 @@ struct Instance {
     engine_gone: watch::Sender<bool>,
     stop_engine: Option<oneshot::Sender<()>>,
     engine_pid: Option<u32>,
+    /// Where the engine of the last boot listens.
+    upstream: Option<Endpoint>,
     boot_ms: Option<u64>,
     error: Option<String>,
     text: StatusText,
@@ -169,6 +172,7 @@ impl Instance {
             engine_gone: watch::Sender::new(false),
             stop_engine: None,
             engine_pid: None,
+            upstream: None,
             boot_ms: None,
             error: None,
             text: StatusText::new(),
@@ -241,10 +245,15 @@ impl Instance {
                 self.error = Some(reason);
                 self.on(Event::BootFailed);
             }
-            Message::EngineExit(reason) => {
+            Message::Upstream(upstream) => self.upstream = Some(upstream),
+            Message::EngineExit { reason, well } => {
                 self.log.say(format_args!("{reason}"));
                 self.engine_pid = None;
-                self.on(Event::EngineExit);
+                self.on(if well {
+                    Event::EngineEnded
+                } else {
+                    Event::EngineExit
+                });
             }
             Message::Question(reply) => {
                 // Who asked may have left.
@@ -445,14 +454,14 @@ impl Instance {
     /// Joins a client to the engine.
     fn carry(&self, client: Stream) {
         let mut engine_gone = self.engine_gone.subscribe();
-        let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
+        let (upstream, log, teller) =
+            (self.upstream.clone(), self.log.clone(), self.teller.clone());
         tokio::spawn(async move {
-            let upstream = plan.body.upstream.as_ref();
             let Some(upstream) = upstream else {
                 log.say(format_args!("a client is lost: the engine listens nowhere"));
                 return teller.tell(Message::Event(Event::Closed));
             };
-            match Stream::connect(upstream).await {
+            match Stream::connect(&upstream).await {
                 Ok(engine) => {
                     let mut relay = Relay::new(client, engine);
                     // How a connection ends is between the client and the engine.

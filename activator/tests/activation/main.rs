@@ -1,13 +1,17 @@
-//! The real activator under inherited sockets, in front of a real redis.
+//! The real activator under inherited sockets, in front of a real redis and of programs of the
+//! user's own.
 #![expect(
     clippy::unwrap_used,
     reason = "a test may, and so may its helpers, which clippy does not know as tests"
 )]
 
+mod chosen;
 mod converging;
 mod depending;
 mod failing;
+mod processes;
 mod provisioning;
+mod readiness;
 mod serving;
 mod side_sockets;
 mod silent;

@@ -23,8 +23,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use doze_contract::{
     Bytes, Endpoint, EngineName, InstanceName, Opaque, Plan, ProjectName,
     plan::{
-        Body, ConfigFile, Connection, FORMAT, Hello, Member, OpenTo, Paths, Provision, Readiness,
-        Signal, Start, Stop,
+        Body, ConfigFile, Connection, FORMAT, Hello, Member, OpenTo, Own, Paths, Provision,
+        Readiness, Restart, RestartPolicy, Signal, Start, Stop,
     },
     status::{Question, Status},
 };
@@ -124,16 +124,53 @@ impl World {
         world
     }
 
+    /// A program of the user's own that starts with its project: a script in the data directory.
+    pub(crate) fn process(script: &str) -> Self {
+        let mut world = Self::fake(script);
+        world.plan.idle_timeout = None;
+        world.plan.endpoints.clear();
+        let body = &mut world.plan.body;
+        body.upstream = None;
+        body.hello = None;
+        body.start = Start::WithProject(Restart {
+            policy: RestartPolicy::No,
+            backoff: Duration::ZERO,
+            max_retries: 0,
+        });
+        let member = body.members.first_mut().unwrap();
+        member.name = String::from("web");
+        member.own = Some(Own::default());
+        member.ready = Readiness::Alive {
+            lasts: Duration::ZERO,
+        };
+        world
+    }
+
+    /// The one member.
+    pub(crate) fn member(&mut self) -> &mut Member {
+        self.plan.body.members.first_mut().unwrap()
+    }
+
+    /// What makes the one member a program of the user's own.
+    pub(crate) fn own(&mut self) -> &mut Own {
+        self.member().own.as_mut().unwrap()
+    }
+
     /// Makes it a redis again.
     pub(crate) fn become_redis(&mut self) {
         self.plan.body = redis_body(&self.plan.paths.run, &self.plan.paths.data);
     }
 
-    /// Starts the activator as an init system would, its listeners at 3 and 4.
+    /// Starts the activator as an init system would, its listeners at 3 and 4; the one for clients
+    /// only where it has an endpoint.
     pub(crate) fn activate(&self) -> Activator {
         let plan = self.folder.path().join("plan.json");
         put(&plan, &serde_json::to_string(&self.plan).unwrap());
-        let passed = [self.clients.as_fd(), self.wake.as_fd()];
+        let mut passed = vec![self.wake.as_fd()];
+        if !self.plan.endpoints.is_empty() {
+            passed.insert(0, self.clients.as_fd());
+        }
+        let count = passed.len();
         let mappings = passed.into_iter().zip(3..).map(|(fd, child_fd)| FdMapping {
             parent_fd: fd.try_clone_to_owned().unwrap(),
             child_fd,
@@ -142,8 +179,8 @@ impl World {
         command
             .arg("run")
             .arg(plan)
-            .env("LISTEN_FDS", "2")
-            .env("LISTEN_FDNAMES", "cache:cache")
+            .env("LISTEN_FDS", count.to_string())
+            .env("LISTEN_FDNAMES", vec!["cache"; count].join(":"))
             .env_remove("LISTEN_PID")
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())

@@ -1,0 +1,248 @@
+//! One member, from its files to being ready: what runs before it, itself, what runs after.
+//!
+//! Whatever is spawned stands in the [`Engine`] at once. Must not know the other members.
+
+use std::{
+    future::Future,
+    io,
+    os::fd::OwnedFd,
+    process::{Command, ExitStatus},
+    sync::Arc,
+    time::Duration,
+};
+
+use camino::Utf8PathBuf;
+use doze_contract::{
+    Plan,
+    plan::{Member, Own},
+};
+use tokio::time::sleep;
+
+use crate::{
+    engine::{End, Engine, Running, first_end},
+    env_file::EnvFileError,
+    environment::Surroundings,
+    helper::{Bench, Hook, HookError},
+    log::Log,
+    message::{Message, Teller},
+    pid_file,
+    process::{Output, Process},
+    ready::{Ear, Seen, Watch, WatchError},
+    upstream::Upstream,
+};
+
+/// Moves the socket at standard input to where `sd_listen_fds(3)` has it, and becomes the words
+/// that follow. Only the process itself knows its pid.
+const HAND_OVER: &str = r#"exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@""#;
+
+/// Why a member is not ready.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("the plan has no command line for {0}")]
+    NoCommand(String),
+    #[error("cannot make the environment of {name}")]
+    Environment {
+        name: String,
+        #[source]
+        source: EnvFileError,
+    },
+    #[error("the folder that {name} runs in, {cwd}, is not there")]
+    NoFolder { name: String, cwd: Utf8PathBuf },
+    #[error("cannot remove {path}")]
+    PidFile {
+        path: Utf8PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    #[error("cannot watch for {name} to become ready")]
+    Watch {
+        name: String,
+        #[source]
+        source: WatchError,
+    },
+    #[error("cannot start {program} for {name}")]
+    Spawn {
+        name: String,
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{name} ended before it was ready ({status}); it said: {words}")]
+    Ended {
+        name: String,
+        status: ExitStatus,
+        words: String,
+    },
+    #[error("{name} was not ready within {within:?}: {seen}; it said: {words}")]
+    Late {
+        name: String,
+        within: Duration,
+        seen: Seen,
+        words: String,
+    },
+}
+
+/// Spawns one member and waits until it is ready.
+pub(crate) async fn start(
+    plan: &Plan,
+    member: &Member,
+    engine: &mut Engine,
+    log: &Log,
+    teller: &Teller,
+) -> Result<(), StartError> {
+    let Engine {
+        upstream,
+        helper,
+        members,
+        lock,
+        ..
+    } = engine;
+    let surroundings = Arc::new(surroundings(plan, member, upstream)?);
+    let no_hooks = Own::default();
+    let own = member.own.as_ref().unwrap_or(&no_hooks);
+    let mut bench = Bench {
+        surroundings: &surroundings,
+        lock: lock.as_ref(),
+        log,
+        place: helper,
+    };
+    beside(
+        members,
+        log,
+        bench.hooks(Hook::BeforeStart, &own.before_start),
+    )
+    .await??;
+
+    let watched = |source| StartError::Watch {
+        name: member.name.clone(),
+        source,
+    };
+    let (hello, at) = (plan.body.hello.as_ref(), upstream.endpoint.as_ref());
+    let mut watch = Watch::new(&member.ready, hello, at).map_err(watched)?;
+    let is_last = members.len() + 1 == plan.body.members.len();
+    let socket = upstream.socket.take_if(|_| is_last);
+    let process = spawn(member, &bench, socket, watch.ear())?;
+    if members.is_empty() {
+        teller.tell(Message::Spawned(process.id()));
+    }
+    members.push(Running {
+        process,
+        surroundings: surroundings.clone(),
+        was_ready: false,
+    });
+
+    let mut seen = Seen::default();
+    let ready = tokio::select! {
+        biased;
+        ready = watch.ready(&mut seen, &mut bench) => Some(ready),
+        end = first_end(members) => return Err(ended_early(end, log)),
+        () = sleep(member.ready_within) => None,
+    };
+    let late = || StartError::Late {
+        name: member.name.clone(),
+        within: member.ready_within,
+        seen,
+        words: log.last_words(),
+    };
+    let ready = ready.ok_or_else(late)?;
+    ready.map_err(|source| watched(source.into()))?;
+    watch.end();
+    if let Some(running) = members.last_mut() {
+        running.was_ready = true;
+    }
+    beside(
+        members,
+        log,
+        bench.hooks(Hook::AfterReady, &own.after_ready),
+    )
+    .await??;
+    Ok(())
+}
+
+/// What the member is run in; its folder has to be there before its first hook.
+fn surroundings(
+    plan: &Plan,
+    member: &Member,
+    upstream: &Upstream,
+) -> Result<Surroundings, StartError> {
+    if member.own.is_some() && !member.cwd.is_dir() {
+        return Err(StartError::NoFolder {
+            name: member.name.clone(),
+            cwd: member.cwd.clone(),
+        });
+    }
+    Surroundings::of(plan, member, upstream.variable.as_ref()).map_err(|source| {
+        StartError::Environment {
+            name: member.name.clone(),
+            source,
+        }
+    })
+}
+
+/// Starts the process of a member.
+fn spawn(
+    member: &Member,
+    bench: &Bench<'_>,
+    socket: Option<OwnedFd>,
+    ear: Option<Ear>,
+) -> Result<Process, StartError> {
+    let name = || member.name.clone();
+    if let (Some(path), Some(program)) = (&member.pid_file, member.argv.first()) {
+        let removed = pid_file::remove_stale(path, program.as_ref());
+        let removed = removed.map_err(|source| StartError::PidFile {
+            path: path.clone(),
+            source,
+        })?;
+        if removed {
+            bench.log.say(format_args!(
+                "removed {path}: it was left by a server that is gone"
+            ));
+        }
+    }
+    let (command, output) = command(bench.surroundings, member, socket);
+    let command = command.ok_or_else(|| StartError::NoCommand(name()))?;
+    let program = command.get_program().to_string_lossy().into_owned();
+    let spawned = bench.spawn(|log| Process::spawn_heard(&member.name, command, output, ear, log));
+    spawned.map_err(|source| StartError::Spawn {
+        name: name(),
+        program,
+        source,
+    })
+}
+
+/// Does something as long as every member lives.
+async fn beside<T>(
+    members: &mut [Running],
+    log: &Log,
+    work: impl Future<Output = T>,
+) -> Result<T, StartError> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        end = first_end(members) => Err(ended_early(end, log)),
+    }
+}
+
+fn ended_early(end: End, log: &Log) -> StartError {
+    StartError::Ended {
+        name: end.name,
+        status: end.status,
+        words: log.last_words(),
+    }
+}
+
+/// The command line of a member, which is handed `socket` if there is one.
+fn command(
+    surroundings: &Surroundings,
+    member: &Member,
+    socket: Option<OwnedFd>,
+) -> (Option<Command>, Output) {
+    let Some(socket) = socket else {
+        return (surroundings.command(&member.argv), Output::Log);
+    };
+    let shell = ["/bin/sh", "-c", HAND_OVER, "sh"].map(String::from);
+    let argv = [shell.as_slice(), &member.argv].concat();
+    (surroundings.command(&argv), Output::Socket(socket))
+}
