@@ -28,5 +28,6 @@ pub mod supply;
 mod systemd;
 pub mod toolchain;
 pub mod tree;
+mod variables;
 
 pub use commands::run;

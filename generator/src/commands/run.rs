@@ -13,8 +13,8 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Context, env};
-use crate::{cli::Form, failure::Failure, supply::Reach};
+use super::Context;
+use crate::{cli::Form, failure::Failure, supply::Reach, variables::variables};
 
 pub(super) fn run(context: &Context, words: &[String]) -> Result<ExitCode, Failure> {
     with_variables(context, &context.compile(Reach::Pinned)?.plans, words)
@@ -29,7 +29,7 @@ pub(super) fn with_variables(
     let Some((program, arguments)) = words.split_first() else {
         return Err(Failure::plain("there is no command to run"));
     };
-    let variables = env::variables(plans).into_iter();
+    let variables = variables(plans).into_iter();
     let mut command = Command::new(program);
     command
         .args(arguments)
