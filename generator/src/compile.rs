@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
-    plan::{Condition, Dependency, FORMAT, InitSocket, Signal},
+    plan::{Condition, Dependency, FORMAT, InitSocket, Signal, Start},
 };
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
 use serde::Serialize;
@@ -22,6 +22,7 @@ use crate::{
     drivers::{DriverError, Drivers},
     schema,
     tree::{Area, Tree},
+    variables::variables,
 };
 
 /// What the files depend on besides the project.
@@ -122,10 +123,23 @@ pub fn plans(project: &Project, host: &Host, drivers: &Drivers) -> Result<Vec<Pl
         .map(plan)
         .collect::<Result<Vec<_>, _>>()?;
     hold(project, &mut plans);
+    tell(&mut plans);
     for plan in &mut plans {
         plan.revision = digest(&plan_text(plan)?);
     }
     Ok(plans)
+}
+
+/// Tells the programs of the user's own where the instances are, as `doze run` does.
+fn tell(plans: &mut [Plan]) {
+    let variables: BTreeMap<_, _> = variables(plans)
+        .into_iter()
+        .map(|variable| (variable.name, variable.value))
+        .collect();
+    let members = plans.iter_mut().flat_map(|plan| &mut plan.body.members);
+    for own in members.filter_map(|member| member.own.as_mut()) {
+        own.variables.clone_from(&variables);
+    }
 }
 
 /// Adds to each plan what its instance depends on. How long that may take is known by now.
@@ -198,7 +212,10 @@ fn plan(
         project: project.name.clone(),
         instance: instance.name.clone(),
         engine: instance.engine.clone(),
-        idle_timeout: instance.idle_timeout,
+        // What starts with the project ends with it.
+        idle_timeout: instance
+            .idle_timeout
+            .filter(|_| instance.body.start == Start::OnDemand),
         endpoints: instance.endpoints.clone(),
         holds: Vec::new(),
         init_sockets: init_sockets(project, instance, host),
@@ -242,11 +259,16 @@ pub fn compile(
         source: &project.source,
     };
     let names: Vec<_> = plans.iter().map(|plan| &plan.instance).collect();
+    let started = plans.iter().filter(|plan| starts_with_project(plan));
+    let started: Vec<_> = started.map(|plan| &plan.instance).collect();
     let of_project = |source| CompileError::Unit {
         instance: project.name.to_string(),
         source,
     };
-    add_unit(&mut tree, units.target(&names).map_err(of_project)?);
+    add_unit(
+        &mut tree,
+        units.target(&names, &started).map_err(of_project)?,
+    );
     add_unit(&mut tree, units.slice().map_err(of_project)?);
     for (plan, instance) in plans.iter().zip(&project.instances) {
         let of_instance = |source| CompileError::Unit {
@@ -296,13 +318,20 @@ fn instance_units(
     // Should the activator be gone, systemd stops what is left in one way for all members.
     let stop = members.last().map(|member| &member.stop);
     let holds: Vec<_> = plan.holds.iter().map(|held| &held.instance).collect();
+    let environment = host.dirs.environment(&plan.project);
     let units = InstanceUnits {
+        start: &plan.body.start,
+        environment: is_own(plan).then_some(environment.as_path()),
         project: &plan.project,
         instance: &plan.instance,
         depends_on: &holds,
         engine: &plan.engine,
         source: &project.source,
-        endpoints: &plan.endpoints,
+        endpoints: if starts_with_project(plan) {
+            &[]
+        } else {
+            &plan.endpoints
+        },
         init_sockets: &plan.init_sockets,
         wake_socket: &plan.paths.wake_socket,
         status_socket: &plan.paths.status_socket,
@@ -323,6 +352,17 @@ fn instance_units(
         user_namespaces: !plan.launcher.is_empty(),
     };
     Ok((units.socket()?, units.service()?))
+}
+
+/// Whether an instance runs while the project is up, and binds its endpoints itself.
+pub(crate) fn starts_with_project(plan: &Plan) -> bool {
+    matches!(plan.body.start, Start::WithProject(_))
+}
+
+/// Whether it runs programs of the user's own.
+pub(crate) fn is_own(plan: &Plan) -> bool {
+    let mut members = plan.body.members.iter();
+    members.any(|member| member.own.is_some())
 }
 
 /// How long a boot may take, its dependencies left out.

@@ -6,7 +6,6 @@
 
 pub mod block;
 mod depend;
-pub mod duration;
 pub mod file;
 mod files;
 mod limits;

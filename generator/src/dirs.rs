@@ -119,6 +119,11 @@ impl Dirs {
         names.into_iter().find(is_source)
     }
 
+    /// The environment of a project's own programs under systemd.
+    pub fn environment(&self, project: &ProjectName) -> Utf8PathBuf {
+        self.project(project).join("environment")
+    }
+
     /// The folder of a project's plans.
     pub fn plans(&self, project: &ProjectName) -> Utf8PathBuf {
         self.project(project).join("plans")

@@ -40,7 +40,7 @@ pub fn schema(engines: &[Description]) -> Value {
     let mut project = own_keys();
     for about in engines {
         let of = format!("#/definitions/{}", about.engine);
-        let whole = json!({ "allOf": [{ "$ref": of }, { "required": ["version"] }] });
+        let whole = json!({ "allOf": [{ "$ref": of }, { "required": required(about) }] });
         let doc = engine_doc(about);
         project.insert(about.engine.to_string(), named(&doc, &whole));
         overlay.insert(
@@ -69,6 +69,14 @@ pub fn schema(engines: &[Description]) -> Value {
     whole
 }
 
+/// What no instance can do without; a profile may lie over it with less.
+fn required(about: &Description) -> Vec<&str> {
+    let version = (!about.majors.is_empty()).then_some("version");
+    let own = about.schema.get("required").and_then(Value::as_array);
+    let own = own.into_iter().flatten().filter_map(Value::as_str);
+    version.into_iter().chain(own).collect()
+}
+
 fn engine_doc(about: &Description) -> String {
     format!("Instances of {}: `[{}.NAME]`.", about.engine, about.engine)
 }
@@ -77,7 +85,7 @@ fn engine_doc(about: &Description) -> String {
 fn instance(about: &Description) -> Value {
     let mut driver = templated(&about.schema, about.engine.as_str());
     // A `description` of the block would stand at every instance; the dialect is that of the whole.
-    for key in ["$schema", "$id", "description", "title"] {
+    for key in ["$schema", "$id", "description", "title", "required"] {
         driver.as_object_mut().map(|driver| driver.remove(key));
     }
     let Value::Object(mut driver) = unwrapped(driver) else {

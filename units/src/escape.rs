@@ -56,6 +56,18 @@ pub fn value(text: &str) -> Result<String, EscapeError> {
     Ok(escaped)
 }
 
+/// A path where a pattern of glob(7) may stand, such as in `EnvironmentFile=`; not yet a value.
+pub fn glob(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for c in path.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
 /// One item of a list of paths, such as `ReadWritePaths=`.
 pub fn item(path: &str) -> Result<String, EscapeError> {
     check(path)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use doze_contract::{
     Endpoint, EngineName, InstanceName, ProjectName,
-    plan::{InitSocket, Signal},
+    plan::{InitSocket, Restart, RestartPolicy, Signal, Start},
 };
 
 use crate::{
@@ -30,7 +30,9 @@ pub struct InstanceUnits<'a> {
     pub engine: &'a EngineName,
     /// The project's `doze.toml`.
     pub source: &'a Utf8Path,
-    /// The client endpoints.
+    /// What starts it.
+    pub start: &'a Start,
+    /// The client endpoints that the socket unit is to hold.
     pub endpoints: &'a [Endpoint],
     /// What is bound in place of the unix endpoints.
     pub init_sockets: &'a [InitSocket],
@@ -54,7 +56,10 @@ pub struct InstanceUnits<'a> {
     pub readable: &'a [&'a Utf8Path],
     /// What the activator and the engine may use together.
     pub limits: Limits,
-    /// How far to harden the service.
+    /// For a program of the user's own, to which nothing is denied: the file of its environment,
+    /// which need not be there.
+    pub environment: Option<&'a Utf8Path>,
+    /// How far to harden any other.
     pub profile: Profile,
     /// The engine writes machine code at run time.
     pub generates_code: bool,
@@ -80,11 +85,22 @@ impl InstanceUnits<'_> {
         } else {
             ""
         };
+        let what = match self.start {
+            Start::OnDemand => {
+                "\
+# Holds the addresses of an instance. The first connection starts the service of the same name;
+# connections wait here while that boots, and while it is not running."
+            }
+            Start::WithProject(_) => {
+                "\
+# Wakes an instance that starts with its project and binds its addresses itself: a connection
+# starts the service of the same name, should that have ended."
+            }
+        };
         let text = format!(
             "\
 {HEAD}#
-# Holds the addresses of an instance. The first connection starts the service of the same name;
-# connections wait here while that boots, and while it is not running.
+{what}
 
 [Unit]
 Description=doze: addresses of {about}
@@ -125,12 +141,22 @@ WantedBy={target}
         let stop_timeout = time_span(self.stop_timeout);
         let dependencies = self.dependencies();
         let limits = self.limits.settings();
-        let hardening = harden::settings(&self.needs())?;
+        let (what, limit, restart) = match self.start {
+            Start::OnDemand => (ON_DEMAND, NO_LIMIT.to_owned(), AFTER_CRASH.to_owned()),
+            Start::WithProject(restart) => (WITH_PROJECT, limit(restart), self::restart(restart)),
+        };
+        let install = match self.start {
+            Start::OnDemand => String::new(),
+            Start::WithProject(_) => format!("\n[Install]\nWantedBy={target}\n"),
+        };
+        let hardening = match self.environment {
+            Some(file) => own(file)?,
+            None => harden::settings(&self.needs())?,
+        };
         let text = format!(
             "\
 {HEAD}#
-# Runs while an instance is awake: the activator starts the engine, carries the connections to
-# it, and leaves when the last one is gone. Started by the socket of the same name.
+{what}
 
 [Unit]
 Description=doze: {about}
@@ -139,9 +165,7 @@ SourcePath={source}
 Requires={socket}
 After={socket}
 {dependencies}PartOf={target}
-# Every wake is a start: a limit on them would close the addresses for good.
-StartLimitIntervalSec=0
-
+{limit}
 [Service]
 # Active means that the engine is ready, not only that there is a process.
 Type=notify
@@ -153,16 +177,11 @@ ExecStop={activator} stop {status}
 KillSignal={kill_signal}
 TimeoutStartSec={start_timeout}
 TimeoutStopSec={stop_timeout}
-# After a crash of the activator. Status 1 is an engine that failed, after all clients were told,
-# and 100 is what a new try cannot mend: both wait for the next client.
-Restart=on-failure
-RestartSec=500ms
-RestartPreventExitStatus=1 100
-# If the engine is killed for its memory, the activator stays to tell the clients.
+{restart}# If the engine is killed for its memory, the activator stays to tell the clients.
 OOMPolicy=continue
 UMask=0077
 Slice={slice}
-{limits}{hardening}"
+{limits}{hardening}{install}"
         );
         UnitFile::new(prefix.service(self.instance), text)
     }
@@ -265,6 +284,81 @@ ExecStopPost=-{activator} link {plan}
                 .any(harden::is_in_tmp),
         }
     }
+}
+
+const ON_DEMAND: &str = "\
+# Runs while an instance is awake: the activator starts the engine, carries the connections to
+# it, and leaves when the last one is gone. Started by the socket of the same name.";
+
+const WITH_PROJECT: &str = "\
+# Runs while the project is up: the activator holds what the instance depends on, starts it, and
+# leaves with it.";
+
+const NO_LIMIT: &str = "\
+# Every wake is a start: a limit on them would close the addresses for good.
+StartLimitIntervalSec=0
+";
+
+const AFTER_CRASH: &str = "\
+# After a crash of the activator. Status 1 is an engine that failed, after all clients were told,
+# and 100 is what a new try cannot mend: both wait for the next client.
+Restart=on-failure
+RestartSec=500ms
+RestartPreventExitStatus=1 100
+";
+
+/// How long one has to run, so that what was before does not count.
+const SETTLED: Duration = Duration::from_mins(1);
+
+/// Whether it is ever started again by itself.
+fn is_final(restart: &Restart) -> bool {
+    restart.policy == RestartPolicy::No || restart.max_retries == 0
+}
+
+/// How many starts there may be in a row. Starts that each last for [`SETTLED`] take longer than
+/// the interval, so they never reach the limit.
+fn limit(restart: &Restart) -> String {
+    if is_final(restart) {
+        return "# Nothing starts it again by itself.\nStartLimitIntervalSec=0\n".to_owned();
+    }
+    let starts = restart.max_retries.saturating_add(1);
+    let interval = (SETTLED + restart.backoff).saturating_mul(starts);
+    format!(
+        "\
+# The first start and the retries; one that runs for a minute each time may go on for ever. With
+# the last one systemd closes the socket of the same name as well: `doze up` brings both back.
+StartLimitIntervalSec={}
+StartLimitBurst={starts}
+",
+        time_span(interval)
+    )
+}
+
+fn restart(restart: &Restart) -> String {
+    let ended = "\
+# Status 0 is a stop that was asked for, 2 an end by itself and in good order, 1 any other, and 100
+# is what a new try cannot mend.
+SuccessExitStatus=2
+";
+    let again = match restart.policy {
+        _ if is_final(restart) => return format!("{ended}Restart=no\n"),
+        RestartPolicy::No => "Restart=no\n",
+        RestartPolicy::OnFailure => "Restart=on-failure\nRestartPreventExitStatus=100\n",
+        RestartPolicy::Always => "Restart=always\nRestartPreventExitStatus=0 100\n",
+    };
+    let backoff = time_span(restart.backoff);
+    format!("{ended}{again}RestartSec={backoff}\n")
+}
+
+/// What a program of the user's own gets.
+fn own(environment: &Utf8Path) -> Result<String, UnitError> {
+    let file = escape::value(&escape::glob(environment.as_str()))?;
+    Ok(format!(
+        "
+# It is a program of the user's own, so nothing is denied to it that the user may do.
+EnvironmentFile=-{file}
+"
+    ))
 }
 
 /// As systemd.time(7) reads it.

@@ -20,18 +20,33 @@ pub struct ProjectUnits<'a> {
 }
 
 impl ProjectUnits<'_> {
-    /// The target, which pulls in the sockets of these instances.
-    pub fn target(&self, instances: &[&InstanceName]) -> Result<UnitFile, UnitError> {
+    /// The target, which pulls in the sockets of these instances, and the services of those that
+    /// start with the project.
+    pub fn target(
+        &self,
+        instances: &[&InstanceName],
+        started: &[&InstanceName],
+    ) -> Result<UnitFile, UnitError> {
         let prefix = Prefix::of(self.project);
         let project = escape::value(self.project.as_str())?;
         let source = escape::value(self.source.as_str())?;
         let sockets = instances.iter().map(|instance| Ok(prefix.socket(instance)));
-        let wants = repeated("Wants", sockets)?;
+        let services = started.iter().map(|instance| Ok(prefix.service(instance)));
+        let wants = repeated("Wants", sockets)? + &repeated("Wants", services)?;
+        let what = if started.is_empty() {
+            "\
+# All of a project. While it is active, the addresses of the instances are held and nothing else
+# runs. Stopping it stops everything; stop the slice of the same name to wait until that is done."
+        } else {
+            "\
+# All of a project. While it is active, the addresses of the instances are held, and the processes
+# that start with it run. Stopping it stops everything; stop the slice of the same name to wait until
+# that is done."
+        };
         let text = format!(
             "\
 {HEAD}#
-# All of a project. While it is active, the addresses of the instances are held and nothing else
-# runs. Stopping it stops everything; stop the slice of the same name to wait until that is done.
+{what}
 
 [Unit]
 Description=doze: project {project}

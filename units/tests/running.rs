@@ -12,7 +12,7 @@ use std::{
 use camino::Utf8Path;
 use doze_contract::{
     Endpoint, EngineName, InstanceName, ProjectName,
-    plan::{InitSocket, Signal},
+    plan::{InitSocket, Signal, Start},
 };
 use doze_tests::World;
 use doze_units::{InstanceUnits, Limits, Prefix, Profile, ProjectUnits, escape};
@@ -115,7 +115,7 @@ esac"#;
         source: &source,
     };
     let mut files = vec![
-        project_units.target(&names.each_ref()).unwrap(),
+        project_units.target(&names.each_ref(), &[]).unwrap(),
         project_units.slice().unwrap(),
     ];
     for (at, instance) in names.iter().enumerate() {
@@ -132,6 +132,7 @@ esac"#;
             depends_on: &[],
             engine: &engine,
             source: &source,
+            start: &Start::OnDemand,
             endpoints: &[endpoint, Endpoint::Unix(init_socket.public.clone())],
             init_sockets: &[init_socket],
             wake_socket: &folder.join("wake.sock"),
@@ -144,6 +145,7 @@ esac"#;
             writable: &[&data, &sockets],
             readable: &[],
             limits: Limits::default(),
+            environment: None,
             profile,
             generates_code: false,
             user_namespaces,

@@ -6,6 +6,7 @@
 //! not know any engine, and does no I/O.
 
 pub mod bytes;
+pub mod duration;
 pub mod endpoint;
 pub mod error;
 pub mod exit;

@@ -164,6 +164,9 @@ pub struct Check {
     pub version: Option<Version>,
     /// The engine's own keys; the core has taken out its own.
     pub block: Map<String, Value>,
+    /// The client endpoints, as far as they are right; none for an instance without an address.
+    #[serde(default)]
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// The answer whether a block is right.

@@ -46,6 +46,23 @@ pub enum Kind {
         /// The rule.
         rule: Rule,
     },
+    /// A text that a rule accepts, and without which there is no instance.
+    Needed {
+        /// A right one, for the schema and for tests.
+        example: &'static str,
+        /// The rule.
+        rule: Rule,
+    },
+    /// A whole number from `min` to `max`, or a text that a rule accepts; absent when the key is
+    /// left out.
+    NumberOrText {
+        /// The smallest number.
+        min: i64,
+        /// The greatest number.
+        max: i64,
+        /// The rule.
+        rule: Rule,
+    },
     /// `true`, `false`, or a text that a rule accepts.
     FlagOrText {
         /// The value when the key is left out.
@@ -77,6 +94,11 @@ pub enum Kind {
     },
     /// A list of texts that a rule accepts; empty when the key is left out.
     Texts {
+        /// The rule.
+        rule: Rule,
+    },
+    /// A text that a rule accepts, or a list of such; an empty list when the key is left out.
+    OneOrMany {
         /// The rule.
         rule: Rule,
     },

@@ -219,6 +219,7 @@ mod tests {
             instance: InstanceName::new(instance).unwrap(),
             version: Some(Version::new("17").unwrap()),
             block: serde_json::from_value(block).unwrap(),
+            endpoints: Vec::new(),
         };
         let problem = |p: Problem| (p.at.join("."), p.message);
         check(&call).problems.into_iter().map(problem).collect()

@@ -96,6 +96,7 @@ fn as_json(finding: &Finding) -> Value {
         Outcome::Kept => ("ok", None),
         Outcome::Broken(why) => ("failed", Some(why)),
         Outcome::NotRun(why) => ("not run", Some(why)),
+        Outcome::Unfit(why) => ("none", Some(why)),
     };
     json!({ "rule": finding.rule, "outcome": outcome, "why": why })
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fs, io};
 
-use doze_contract::{Endpoint, InstanceName, Plan, ProjectName};
+use doze_contract::{Endpoint, InstanceName, Plan, ProjectName, duration};
 use doze_units::{Limits, Prefix, manager::UnitState};
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use super::Context;
 use crate::{
     awake,
     compile::plan_name,
-    config::{File, block::Block, duration},
+    config::{File, block::Block},
     failure::Failure,
     foreground, fsx, limits,
     output::{Paint, print, table},

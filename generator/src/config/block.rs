@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use doze_contract::{Endpoint, EngineName, InstanceName, Version, plan::OpenTo};
+use doze_contract::{Endpoint, EngineName, InstanceName, Version, duration, plan::OpenTo};
 use doze_units::Limits;
 
 use super::{
     depend::{self, Need},
-    duration, limits,
+    limits,
     reader::{At, Reader, wrong_type},
     scope::{Evaluator, Stamp, Visible},
     stamp,

@@ -181,15 +181,16 @@ impl<'a> Resolving<'a> {
         let own = self
             .evaluator
             .table(&block.rest, &self.visible(Some(block)), problems);
-        let normal = context.check(&own, self.drivers, problems)?;
+        let normal = context.check(&own, &endpoints, self.drivers, problems)?;
         if !block.enabled {
             return Ok(None);
         }
         let refuses_root = description.refuses_root;
         self.claims.add(self.file, block, &endpoints, problems);
-        let endpoints: Vec<_> = endpoints
-            .into_iter()
-            .map(|(endpoint, _)| endpoint)
+        let places = endpoints;
+        let endpoints: Vec<_> = places
+            .iter()
+            .map(|(endpoint, _)| endpoint.clone())
             .collect();
         let programs = match (toolchain, &block.version) {
             (Some((toolchain, origin)), Some(version)) => Some(Programs {
@@ -218,6 +219,7 @@ impl<'a> Resolving<'a> {
             run: paths.run,
         };
         let body = self.drivers.plan(&block.engine, call)?;
+        context.refuse_paths(&body, &places, problems);
         let attributes = attributes(block, &endpoints, &body, own.sensitive);
         self.known.insert(block.name.to_string(), Some(attributes));
         Ok(Some(Instance {

@@ -56,6 +56,7 @@ impl Block {
                 instance: instance.clone(),
                 version: Some(version.clone()),
                 block: without_expressions(&self.keys),
+                endpoints: Vec::new(),
             };
             let problems = around.check(&self.engine, check)?;
             if problems.is_empty() {

@@ -125,7 +125,7 @@ pub(super) fn meta_keys(about: &Description) -> Map<String, Value> {
             expression(),
         ],
     });
-    own(&[
+    let mut keys = own(&[
         ("version", version),
         (
             "port",
@@ -157,7 +157,11 @@ pub(super) fn meta_keys(about: &Description) -> Map<String, Value> {
         ("idle_timeout", idle_timeout()),
         ("open_to", open_to()),
         ("limits", limits()),
-    ])
+    ]);
+    if about.majors.is_empty() {
+        keys.remove("version");
+    }
+    keys
 }
 
 fn version(version: &Version) -> Value {

@@ -10,7 +10,7 @@ use std::{
 use camino::Utf8Path;
 use doze_contract::{
     EngineName,
-    plan::{InitSocket, Signal},
+    plan::{InitSocket, Signal, Start},
 };
 use doze_tests::{Tree, World};
 use doze_units::{InstanceUnits, Limits, Profile, ProjectUnits, UnitError, UnitFile};
@@ -44,6 +44,7 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
         depends_on: &[],
         engine: &engine,
         source: "/tmp/doze.toml".into(),
+        start: &Start::OnDemand,
         endpoints: &["unix:/srv/app.sock".parse().unwrap()],
         init_sockets: &[],
         wake_socket: "/srv/wake.sock".into(),
@@ -56,6 +57,7 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
         writable: &["/srv/data".into()],
         readable: &["/srv/bin".into()],
         limits: Limits::default(),
+        environment: None,
         profile: Profile::Full,
         generates_code: false,
         user_namespaces: false,

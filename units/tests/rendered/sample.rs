@@ -5,19 +5,26 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, ProjectName,
-    plan::{InitSocket, Signal},
+    plan::{InitSocket, Restart, RestartPolicy, Signal, Start},
 };
 use doze_units::{InstanceUnits, Limits, Profile, ProjectUnits, UnitFile};
 
 /// A project such as most are. Nothing of it has to exist.
 pub(crate) fn plain() -> Vec<UnitFile> {
     let (project, app, cache) = (project("shop"), instance("app"), instance("cache"));
+    let (web, worker) = (instance("web"), instance("worker"));
+    let (once, site) = (instance("once"), instance("site"));
     let units = ProjectUnits {
         project: &project,
         source: "/home/ada/shop/doze.toml".into(),
     };
     let mut files = vec![
-        units.target(&[&app, &cache]).unwrap(),
+        units
+            .target(
+                &[&app, &cache, &web, &worker, &once, &site],
+                &[&web, &worker, &once],
+            )
+            .unwrap(),
         units.slice().unwrap(),
     ];
     let endpoints = [
@@ -33,6 +40,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
         depends_on: &[&cache],
         engine: &postgres,
         source: units.source,
+        start: &Start::OnDemand,
         endpoints: &endpoints,
         init_sockets: &[init_socket(
             "/run/user/1000/doze/shop/app".into(),
@@ -56,6 +64,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
             cpu: Some(150),
             tasks: Some(64),
         },
+        environment: None,
         profile: Profile::Full,
         generates_code: true,
         user_namespaces: false,
@@ -78,6 +87,45 @@ pub(crate) fn plain() -> Vec<UnitFile> {
         ..app
     };
     files.extend([cache.socket().unwrap(), cache.service().unwrap()]);
+    files.extend(processes([&web, &worker, &once, &site], &cache));
+    files
+}
+
+/// Programs of the user's own: of each policy, and one that its clients start.
+fn processes(
+    [web, worker, once, site]: [&InstanceName; 4],
+    base: &InstanceUnits<'_>,
+) -> Vec<UnitFile> {
+    let mut files = Vec::new();
+    let started = |policy, max_retries| {
+        Start::WithProject(Restart {
+            policy,
+            backoff: Duration::from_millis(1_500),
+            max_retries,
+        })
+    };
+    let process = EngineName::new("process").unwrap();
+    for (instance, start) in [
+        (web, started(RestartPolicy::OnFailure, 5)),
+        (worker, started(RestartPolicy::Always, 1)),
+        (once, started(RestartPolicy::No, 0)),
+        (site, Start::OnDemand),
+    ] {
+        let endpoints = [endpoint("127.0.0.1:8080")];
+        let process = InstanceUnits {
+            instance,
+            engine: &process,
+            start: &start,
+            endpoints: if start == Start::OnDemand {
+                &endpoints
+            } else {
+                &[]
+            },
+            environment: Some("/home/ada/.local/share/doze/projects/shop/environment".into()),
+            ..*base
+        };
+        files.extend([process.socket().unwrap(), process.service().unwrap()]);
+    }
     files
 }
 
@@ -91,7 +139,7 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
         source: r#"/home/ada/100% "$HOME" \ größe/doze.toml"#.into(),
     };
     let mut files = vec![
-        units.target(&[&first, &second]).unwrap(),
+        units.target(&[&first, &second], &[&second]).unwrap(),
         units.slice().unwrap(),
     ];
     let run = Utf8Path::new(r#"/run/user/1000/doze/100% "$HOME"-größe/it's ; a\x2db"#);
@@ -103,6 +151,7 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
         depends_on: &[&second],
         engine: &engine,
         source: units.source,
+        start: &Start::OnDemand,
         endpoints: &[
             Endpoint::unix(run.join("ends in a backslash\\")).unwrap(),
             Endpoint::unix(run.join("ends in a blank ")).unwrap(),
@@ -124,6 +173,7 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
             cpu: Some(5),
             ..Limits::default()
         },
+        environment: None,
         profile: Profile::Full,
         generates_code: false,
         user_namespaces: true,
@@ -132,9 +182,14 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
     let second = InstanceUnits {
         instance: &second,
         depends_on: &[],
+        start: &Start::WithProject(Restart {
+            policy: RestartPolicy::OnFailure,
+            backoff: Duration::from_secs(1),
+            max_retries: 5,
+        }),
         endpoints: &[],
         init_sockets: &[],
-        profile: Profile::Seccomp,
+        environment: Some(r#"/home/ada/100% "$HOME" [a]*? \/environment"#.into()),
         ..first
     };
     files.extend([second.socket().unwrap(), second.service().unwrap()]);

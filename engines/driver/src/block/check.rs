@@ -27,6 +27,8 @@ fn table(keys: &[Key], of: &str, found: &Map<String, Value>) -> Checked {
             filled.insert(key.name.to_owned(), checked.block);
         } else if let Some(value) = default(key.kind) {
             filled.insert(key.name.to_owned(), value);
+        } else if let Kind::Needed { .. } = key.kind {
+            problems.push(problem(&[key.name], false, ("is missing".to_owned(), None)));
         }
     }
     Checked {
@@ -76,7 +78,7 @@ fn checked(key: &Key, value: &Value) -> Checked {
             .iter()
             .filter_map(|(name, value)| setting_problem(key, name, value))
             .collect(),
-        (Kind::Texts { rule }, Value::Array(items)) => items
+        (Kind::Texts { rule } | Kind::OneOrMany { rule }, Value::Array(items)) => items
             .iter()
             .enumerate()
             .filter_map(|(at, item)| item_problem(rule, at, item))
@@ -97,10 +99,18 @@ fn checked(key: &Key, value: &Value) -> Checked {
 fn scalar_flaw(kind: Kind, value: &Value) -> Result<(), Flaw> {
     match (kind, value) {
         (Kind::Flag { .. } | Kind::FlagOrText { .. }, Value::Bool(_)) => Ok(()),
-        (Kind::Text { rule, .. } | Kind::FlagOrText { rule, .. }, Value::String(text)) => {
-            obey(rule, text)
-        }
-        (Kind::Number { min, max, .. }, Value::Number(number)) => {
+        (
+            Kind::Text { rule, .. }
+            | Kind::Needed { rule, .. }
+            | Kind::NumberOrText { rule, .. }
+            | Kind::FlagOrText { rule, .. }
+            | Kind::OneOrMany { rule },
+            Value::String(text),
+        ) => obey(rule, text),
+        (
+            Kind::Number { min, max, .. } | Kind::NumberOrText { min, max, .. },
+            Value::Number(number),
+        ) => {
             let whole = number.as_i64();
             if whole.is_some_and(|whole| (min..=max).contains(&whole)) {
                 Ok(())
@@ -214,10 +224,12 @@ fn expected(kind: Kind, found: &Value) -> Flaw {
     let kind = match kind {
         Kind::Flag { .. } => "a boolean",
         Kind::Number { .. } => "a whole number",
-        Kind::Text { .. } | Kind::Choice { .. } => "a string",
+        Kind::Text { .. } | Kind::Needed { .. } | Kind::Choice { .. } => "a string",
+        Kind::NumberOrText { .. } => "a whole number or a string",
         Kind::FlagOrText { .. } => "a boolean or a string",
         Kind::Settings { .. } | Kind::Table { .. } | Kind::Tables { .. } => "a table",
         Kind::Texts { .. } => "an array of strings",
+        Kind::OneOrMany { .. } => "a string or an array of strings",
     };
     (format!("has to be {kind}, not {}", what(found)), None)
 }

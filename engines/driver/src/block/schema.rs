@@ -19,11 +19,18 @@ fn table(keys: &[Key]) -> Value {
         .iter()
         .map(|key| (key.name.to_owned(), property(key)))
         .collect();
-    json!({
+    let mut schema = json!({
         "type": "object",
         "properties": properties,
         "additionalProperties": false,
-    })
+    });
+    let needed = keys.iter();
+    let needed = needed.filter(|key| matches!(key.kind, Kind::Needed { .. }));
+    let needed: Vec<_> = needed.map(|key| key.name).collect();
+    if let (Value::Object(schema), false) = (&mut schema, needed.is_empty()) {
+        schema.insert("required".to_owned(), json!(needed));
+    }
+    schema
 }
 
 fn property(key: &Key) -> Value {
@@ -33,6 +40,10 @@ fn property(key: &Key) -> Value {
             json!({ "type": "integer", "minimum": min, "maximum": max })
         }
         Kind::Text { .. } => json!({ "type": "string" }),
+        Kind::Needed { example, .. } => json!({ "type": "string", "examples": [example] }),
+        Kind::NumberOrText { min, max, .. } => {
+            json!({ "type": ["integer", "string"], "minimum": min, "maximum": max })
+        }
         Kind::FlagOrText { .. } => json!({ "type": ["boolean", "string"] }),
         Kind::Choice { of, .. } => json!({ "enum": of }),
         Kind::Settings { owned, .. } => json!({
@@ -43,6 +54,9 @@ fn property(key: &Key) -> Value {
             },
         }),
         Kind::Texts { .. } => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::OneOrMany { .. } => {
+            json!({ "type": ["string", "array"], "items": { "type": "string" } })
+        }
         Kind::Table { keys } => table(keys),
         Kind::Tables { keys, .. } => json!({
             "type": "object",
@@ -65,7 +79,7 @@ pub(super) fn default(kind: Kind) -> Option<Value> {
         Kind::Number { default, .. } => Some(json!(default)),
         Kind::Text { default, .. } | Kind::Choice { default, .. } => default.map(Value::from),
         Kind::Settings { .. } | Kind::Tables { .. } => Some(json!({})),
-        Kind::Texts { .. } => Some(json!([])),
-        Kind::Table { .. } => None,
+        Kind::Texts { .. } | Kind::OneOrMany { .. } => Some(json!([])),
+        Kind::Needed { .. } | Kind::NumberOrText { .. } | Kind::Table { .. } => None,
     }
 }

@@ -4,11 +4,11 @@
 use std::{
     error::Error,
     io::{ErrorKind, Read, Write},
-    net::Shutdown,
+    net::{Shutdown, TcpStream},
     os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use doze_contract::{
@@ -17,14 +17,14 @@ use doze_contract::{
 };
 use rustix::process::{Pid, kill_process, kill_process_group};
 
-use super::{World, until, world::private_file};
+use super::{World, processes, until, world::private_file};
 
 const SETPRIV: &str = "/usr/bin/setpriv";
 
 /// How long one exchange may hang before it counts as unanswered.
 const EXCHANGE: Duration = Duration::from_secs(5);
 
-/// The running members of a plan. Their process groups are killed when it is dropped.
+/// The running members of a plan. They are killed with all of their children when it is dropped.
 #[derive(Debug)]
 pub struct Engine {
     plan: Plan,
@@ -60,9 +60,13 @@ impl Engine {
         let launcher = self.plan.launcher.iter();
         let mut words = launcher.chain(&leash).chain(&member.argv);
         let log = private_file(&self.plan.paths.log)?;
-        let child = Command::new(words.next().ok_or("an empty command line")?)
+        let mut command = Command::new(words.next().ok_or("an empty command line")?);
+        if member.own.is_none() {
+            command.env_clear();
+        }
+        let started = Instant::now();
+        let child = command
             .args(words)
-            .env_clear()
             .envs(&member.env)
             .current_dir(&member.cwd)
             .process_group(0)
@@ -83,7 +87,7 @@ impl Engine {
                     return Ok(Err(format!("`{name}` left with {status}")));
                 }
             }
-            ready(&self.plan, member, before.as_deref()).map(Ok)
+            ready(&self.plan, member, before.as_deref(), started).map(Ok)
         })?
         .map_err(|why| format!("{why}; it printed:\n{}", self.log()).into())
     }
@@ -170,7 +174,12 @@ impl Running {
             Signal::Quit => rustix::process::Signal::QUIT,
             Signal::Term => rustix::process::Signal::TERM,
         };
-        Ok(kill_process(pid(&self.child)?, signal)?)
+        let pid = pid(&self.child)?;
+        let sent = match self.member.own {
+            Some(_) => kill_process_group(pid, signal),
+            None => kill_process(pid, signal),
+        };
+        Ok(sent?)
     }
 
     fn wait(&mut self) -> Result<ExitStatus, String> {
@@ -184,15 +193,20 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails only when it was reaped, and then its pid may be somebody else's by now.
+        // One that was reaped has no pid any more: it may be somebody else's by now.
         if let (Ok(None), Ok(pid)) = (self.child.try_wait(), pid(&self.child)) {
-            let _killed = kill_process_group(pid, rustix::process::Signal::KILL);
+            processes::kill_tree(pid);
             let _reaped = self.child.wait();
         }
     }
 }
 
-fn ready(plan: &Plan, member: &Member, before: Option<&str>) -> Result<(), String> {
+fn ready(
+    plan: &Plan,
+    member: &Member,
+    before: Option<&str>,
+    started: Instant,
+) -> Result<(), String> {
     match &member.ready {
         Readiness::Hello => {
             let reply = hello(&plan.body).map_err(|e| e.to_string())?;
@@ -213,11 +227,21 @@ fn ready(plan: &Plan, member: &Member, before: Option<&str>) -> Result<(), Strin
                 other => Err(format!("the line is {other:?}")),
             }
         }
-        other @ (Readiness::Connect { .. }
-        | Readiness::Http { .. }
-        | Readiness::Exec { .. }
-        | Readiness::LogLine { .. }
-        | Readiness::Alive { .. }) => Err(format!("nobody sees here what {other:?} is about")),
+        Readiness::Connect { at } => {
+            let at = at.as_ref().or(plan.body.upstream.as_ref());
+            let connected = match at.ok_or("the plan names no upstream")? {
+                Endpoint::Tcp(address) => TcpStream::connect(address).map(drop),
+                Endpoint::Unix(path) => UnixStream::connect(path).map(drop),
+            };
+            connected.map_err(|error| error.to_string())
+        }
+        Readiness::Alive { lasts } => match started.elapsed() {
+            age if age < *lasts => Err(format!("it has lived for {age:?}")),
+            _ => Ok(()),
+        },
+        other @ (Readiness::Http { .. } | Readiness::Exec { .. } | Readiness::LogLine { .. }) => {
+            Err(format!("only an activator sees to {other:?}"))
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Outcome {
     Broken(String),
     /// Nobody knows, and why.
     NotRun(String),
+    /// It is about something that the engine does not have.
+    Unfit(String),
 }
 
 impl fmt::Display for Finding {
@@ -30,6 +32,7 @@ impl fmt::Display for Finding {
             Outcome::Kept => ("ok", ""),
             Outcome::Broken(why) => ("failed", why.as_str()),
             Outcome::NotRun(why) => ("not run", why.as_str()),
+            Outcome::Unfit(why) => ("none", why.as_str()),
         };
         write!(f, "{mark:8} {}", self.rule)?;
         for line in why.lines() {
@@ -39,11 +42,19 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Why a rule is not kept, or not known to be.
+/// Why a rule is not kept, not known to be, or not there to be.
 #[derive(Debug, Clone)]
 pub(super) enum Flaw {
     Broken(String),
     NotRun(String),
+    Unfit(String),
+}
+
+impl Flaw {
+    /// The rule is about something that the engine does not have.
+    pub(super) fn unfit(why: &str) -> Self {
+        Self::Unfit(why.to_owned())
+    }
 }
 
 impl<E: Error> From<E> for Flaw {
@@ -99,6 +110,7 @@ impl<'a> Rules<'a> {
                 (Outcome::Broken(why), Err(after))
             }
             Err(Flaw::NotRun(why)) => (Outcome::NotRun(why.clone()), Err(Flaw::NotRun(why))),
+            Err(Flaw::Unfit(why)) => (Outcome::Unfit(why.clone()), Err(Flaw::Unfit(why))),
         };
         (self.0)(Finding { rule, outcome });
         result

@@ -24,7 +24,7 @@ use super::{
 pub struct Subject {
     /// The driver, as an absolute path.
     pub program: Utf8PathBuf,
-    /// The engine to run, or why there is none.
+    /// The engine to run, or why there is none; of no matter if the engine has no versions.
     pub toolchain: Result<Toolchain, String>,
     /// A right block, best one that uses as many keys as possible.
     pub block: Map<String, Value>,
@@ -43,19 +43,27 @@ pub fn test(subject: &Subject, told: &mut dyn FnMut(Finding)) -> Result<(), Worl
     let Ok(about) = talk::describe(&mut rules, program) else {
         return Ok(());
     };
-    let Ok(newest) = description::majors(&mut rules, &about) else {
-        return Ok(());
+    let subject = &{
+        let mut whole = subject.clone();
+        whole.block.extend(needed(&about, &subject.block));
+        whole
     };
+    if description::majors(&mut rules, &about).is_err() {
+        return Ok(());
+    }
+    let newest = about.majors.last().cloned();
     // They take their time, so the rest goes on meanwhile.
     let refusals = refusals::start(program)?;
     talk::check(&mut rules, program, &about);
     description::check(&mut rules, &about);
 
-    let world = World::new(program, &imagined(&about, newest))?;
-    blocks::check(&mut rules, &world);
+    let imagined = newest.map(|newest| imagined(&about, newest));
+    let world = World::new(program, imagined.as_ref())?;
+    blocks::check(&mut rules, &world, subject);
     let hello = plans::check(&mut rules, &world, subject);
 
     let engine = match &subject.toolchain {
+        _ if about.majors.is_empty() => Ok(World::new(program, None)?.at(Vec::new())),
         Ok(toolchain) => Ok(World::new(program, toolchain)?),
         Err(why) => Err(Flaw::NotRun(why.clone())),
     };
@@ -71,11 +79,23 @@ pub fn test(subject: &Subject, told: &mut dyn FnMut(Finding)) -> Result<(), Worl
 pub fn broken(subject: &Subject) -> Result<Vec<String>, WorldError> {
     let mut found = Vec::new();
     test(subject, &mut |finding| {
-        if finding.outcome != Outcome::Kept {
+        if matches!(finding.outcome, Outcome::Broken(_) | Outcome::NotRun(_)) {
             found.push(finding.to_string());
         }
     })?;
     Ok(found)
+}
+
+/// What no instance can do without: as `given`, else the first example that the schema tells.
+fn needed(about: &Description, given: &Map<String, Value>) -> Map<String, Value> {
+    let required = about.schema.get("required").and_then(Value::as_array);
+    let names = required.into_iter().flatten().filter_map(Value::as_str);
+    let entry = |name: &str| {
+        let property = about.schema.get("properties")?.get(name)?;
+        let value = given.get(name).or(property.pointer("/examples/0"))?;
+        Some((name.to_owned(), value.clone()))
+    };
+    names.filter_map(entry).collect()
 }
 
 /// A toolchain that is not there, for what may not look at the machine.

@@ -33,8 +33,10 @@ pub struct World {
     folder: TempDir,
     driver: Utf8PathBuf,
     launcher: Vec<String>,
-    toolchain: Toolchain,
+    /// Absent for an engine without versions.
+    toolchain: Option<Toolchain>,
     description: Description,
+    endpoints: Vec<Endpoint>,
 }
 
 /// Why an instance cannot be made.
@@ -74,18 +76,28 @@ pub fn launcher(description: &Description) -> Vec<String> {
 }
 
 impl World {
-    /// An instance for the driver `program` and the engine of `toolchain`, with nothing in it.
-    pub fn new(program: impl AsRef<Utf8Path>, toolchain: &Toolchain) -> Result<Self, WorldError> {
+    /// An instance for the driver `program` and the engine of `toolchain`, if it has versions, with
+    /// nothing in it.
+    pub fn new<'a>(
+        program: impl AsRef<Utf8Path>,
+        toolchain: impl Into<Option<&'a Toolchain>>,
+    ) -> Result<Self, WorldError> {
         let folder = tempfile::Builder::new().prefix("doze-").tempdir()?;
         let driver = program.as_ref().to_owned();
         let description = Session::start(&[], &driver)?.describe()?;
-        let world = Self {
+        let mut world = Self {
             folder,
             driver,
             launcher: launcher(&description),
-            toolchain: toolchain.clone(),
+            toolchain: toolchain.into().cloned(),
             description,
+            endpoints: Vec::new(),
         };
+        let port = world.description.default_port.unwrap_or(PORT);
+        world.endpoints = vec![
+            Endpoint::tcp(([127, 0, 0, 1], port).into())?,
+            Endpoint::unix(world.path(&world.description.socket_name))?,
+        ];
         make_folder(&world.path(RUN))?;
         Ok(world)
     }
@@ -98,7 +110,7 @@ impl World {
 
     /// Uses another toolchain from now on, as after an upgrade.
     pub fn upgrade(&mut self, toolchain: &Toolchain) {
-        self.toolchain = toolchain.clone();
+        self.toolchain = Some(toolchain.clone());
     }
 
     /// A session with the driver.
@@ -112,21 +124,24 @@ impl World {
             project: ProjectName::new("shop")?,
             instance: InstanceName::new(instance)?,
             block,
-            toolchain: Some(self.toolchain.clone()),
+            toolchain: self.toolchain.clone(),
             folder: self.path(""),
-            endpoints: vec![
-                Endpoint::tcp(
-                    (
-                        [127, 0, 0, 1],
-                        self.description.default_port.unwrap_or(PORT),
-                    )
-                        .into(),
-                )?,
-                Endpoint::unix(self.path(&self.description.socket_name))?,
-            ],
+            endpoints: self.endpoints.clone(),
             data: self.path(DATA),
             run: self.path(RUN),
         })
+    }
+
+    /// The addresses that the instance is declared with: one of each kind, if nobody changed that.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Declares the instance with these addresses from now on.
+    #[must_use]
+    pub fn at(mut self, endpoints: Vec<Endpoint>) -> Self {
+        self.endpoints = endpoints;
+        self
     }
 
     /// The block, as the driver's `check` answers it.
@@ -138,8 +153,9 @@ impl World {
     ) -> Result<Value, WorldError> {
         let check = Check {
             instance: InstanceName::new(instance)?,
-            version: Some(self.toolchain.version.clone()),
+            version: self.version().cloned(),
             block: block.clone(),
+            endpoints: self.endpoints.clone(),
         };
         let checked = session.check(check)?;
         if checked.problems.is_empty() {
@@ -234,9 +250,9 @@ impl World {
         &self.description
     }
 
-    /// The version of the toolchain in use.
-    pub fn version(&self) -> &Version {
-        &self.toolchain.version
+    /// The version of the toolchain in use, if the engine has versions.
+    pub fn version(&self) -> Option<&Version> {
+        self.toolchain.as_ref().map(|toolchain| &toolchain.version)
     }
 }
 

@@ -3,6 +3,7 @@
 use doze_contract::{
     Endpoint, EngineName, Version,
     endpoint::EndpointError,
+    plan::{Body, Start},
     protocol::{Check, Description, Problem, Toolchain},
 };
 
@@ -162,6 +163,7 @@ impl Context<'_> {
     pub(super) fn check(
         &self,
         own: &Evaluated<Table>,
+        endpoints: &[(Endpoint, Span)],
         drivers: &Drivers,
         problems: &mut Vec<Diagnostic>,
     ) -> Result<Option<serde_json::Value>, DriverError> {
@@ -178,6 +180,7 @@ impl Context<'_> {
             instance: block.name.clone(),
             version,
             block: json.collect(),
+            endpoints: endpoints.iter().map(|(at, _)| at.clone()).collect(),
         };
         let checked = drivers.check(&block.engine, check)?;
         let sound = checked.problems.is_empty() && own.sound;
@@ -185,6 +188,29 @@ impl Context<'_> {
         let told = told.filter(|problem| own.sound || own.value.locate(&problem.at).is_some());
         problems.extend(told.map(|problem| self.place(&own.value, problem)));
         Ok(sound.then_some(checked.block))
+    }
+
+    /// Refuses unix endpoints of an instance that binds its endpoints itself: their paths are held
+    /// by the init system, or by nobody.
+    pub(super) fn refuse_paths(
+        &self,
+        body: &Body,
+        endpoints: &[(Endpoint, Span)],
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        if body.start == Start::OnDemand {
+            return;
+        }
+        for (endpoint, span) in endpoints {
+            if let Endpoint::Unix(path) = endpoint {
+                let message = format!(
+                    "`{}` starts with the project, and nobody holds {path} for it",
+                    self.block.name
+                );
+                let found = Diagnostic::new(Code::Value, span.clone(), message);
+                problems.push(found.hint("give it a `port`, or let its clients start it"));
+            }
+        }
     }
 
     /// A driver's problem at its place in the file.

@@ -7,7 +7,7 @@ use doze_contract::{
 };
 use serde_json::{Map, Value, json};
 
-use super::properties;
+use super::{Subject, needed, properties};
 use crate::conformance::{
     Session, World,
     report::{Flaw, Rules, demand, same},
@@ -16,11 +16,12 @@ use crate::conformance::{
 /// A value that no message may repeat.
 const SECRET: &str = "xyzzy-4711";
 
-pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
+pub(super) fn check(rules: &mut Rules<'_>, world: &World, subject: &Subject) {
+    let needed = || needed(world.description(), &subject.block);
     rules.last(
         "check: the same answer each time, in another process as well",
         || {
-            for block in [Map::new(), unknown()] {
+            for block in [needed(), unknown()] {
                 let once = ask(world, &mut world.session()?, block.clone())?;
                 let again = ask(world, &mut world.session()?, block)?;
                 same(&again, &once)?;
@@ -32,7 +33,7 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
         "check: every default that the schema tells is filled in, and right",
         || {
             let mut session = world.session()?;
-            let filled = ask(world, &mut session, Map::new())?.block;
+            let filled = ask(world, &mut session, needed())?.block;
             for (name, property) in properties(world.description()) {
                 let Some(default) = property.get("default") else {
                     continue;
@@ -43,7 +44,8 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
                         filled.get(name)
                     )
                 })?;
-                let alone = Map::from_iter([(name.to_owned(), default.clone())]);
+                let mut alone = needed();
+                alone.insert(name.to_owned(), default.clone());
                 let problems = ask(world, &mut session, alone)?.problems;
                 demand(problems.is_empty(), || {
                     format!("{name} = {default}: {problems:?}")
@@ -56,7 +58,7 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
         "check: what it answered is right, and stays as it is",
         || {
             let mut session = world.session()?;
-            let Value::Object(block) = ask(world, &mut session, Map::new())?.block else {
+            let Value::Object(block) = ask(world, &mut session, needed())?.block else {
                 return Err(Flaw::Broken("the block is no object".to_owned()));
             };
             let again = ask(world, &mut session, block.clone())?;
@@ -69,10 +71,11 @@ pub(super) fn check(rules: &mut Rules<'_>, world: &World) {
     rules.last("check: a wrong value is told with its path", || {
         let mut session = world.session()?;
         for (name, property) in properties(world.description()) {
-            let wrong = match property.get("type") {
-                Some(kind) if kind == "array" => json!({}),
-                _ => json!([]),
+            let takes_lists = match property.get("type") {
+                Some(Value::Array(kinds)) => kinds.contains(&json!("array")),
+                kind => kind == Some(&json!("array")),
             };
+            let wrong = if takes_lists { json!({}) } else { json!([]) };
             let block = Map::from_iter([(name.to_owned(), wrong)]);
             told(&ask(world, &mut session, block)?, name, false)?;
         }
@@ -136,8 +139,9 @@ fn told(checked: &Checked, name: &str, key: bool) -> Result<(), Flaw> {
 fn ask(world: &World, session: &mut Session, block: Map<String, Value>) -> Result<Checked, Flaw> {
     let call = Check {
         instance: InstanceName::new("app")?,
-        version: Some(world.version().clone()),
+        version: world.version().cloned(),
         block,
+        endpoints: world.endpoints().to_vec(),
     };
     Ok(session.check(call)?)
 }

@@ -1,23 +1,19 @@
 //! What a description has to hold. It must not know how it is asked for.
 
-use doze_contract::{Version, protocol::Description};
+use doze_contract::protocol::Description;
 use serde_json::{Value, json};
 
 use super::properties;
 use crate::conformance::report::{Flaw, Rules, demand};
 
-/// The newest version that the driver knows, without which nothing can be asked of it.
-pub(super) fn majors(rules: &mut Rules<'_>, about: &Description) -> Result<Version, Flaw> {
-    rules.rule("describe: majors are there, oldest first", || {
+/// The versions that the driver knows; without right ones nothing can be asked of it.
+pub(super) fn majors(rules: &mut Rules<'_>, about: &Description) -> Result<(), Flaw> {
+    rules.rule("describe: majors, oldest first", || {
         let majors = &about.majors;
         demand(majors.is_sorted_by(|a, b| a < b), || {
             let majors: Vec<_> = majors.iter().map(ToString::to_string).collect();
             format!("came {}", majors.join(", "))
-        })?;
-        majors
-            .last()
-            .cloned()
-            .ok_or_else(|| Flaw::Broken("there is none".to_owned()))
+        })
     })
 }
 
@@ -35,6 +31,11 @@ pub(super) fn check(rules: &mut Rules<'_>, about: &Description) {
         "describe: a server program, and absolute folders with at most one `*`",
         || {
             let search = &about.toolchain;
+            if about.majors.is_empty() {
+                let nothing = search.servers.is_empty() && search.needs.is_empty();
+                demand(nothing, || "an engine without versions has none".to_owned())?;
+                return Err(Flaw::unfit("the engine has no versions"));
+            }
             demand(!search.servers.is_empty(), || {
                 "there is no server".to_owned()
             })?;

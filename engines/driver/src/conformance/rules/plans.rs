@@ -3,11 +3,11 @@
 use camino::Utf8Path;
 use doze_contract::{
     Endpoint, Plan,
-    plan::{Hello, Readiness},
+    plan::{Hello, Member, Readiness, Start},
 };
 use serde_json::{Map, Value, json};
 
-use super::{Subject, properties};
+use super::{Subject, needed, properties};
 use crate::conformance::{
     World,
     report::{Flaw, Rules, demand, same},
@@ -39,6 +39,10 @@ pub(super) fn check(
         "plan: a program to spawn, an absolute path, with time to start and to stop",
         || members(plan.clone()?),
     );
+    rules.last(
+        "plan: a start, an upstream and a readiness that agree",
+        || agreement(plan.clone()?),
+    );
     rules.last("plan: a hello whose answer can be recognised", || {
         let hello = said_first(plan.clone()?)?;
         demand(!hello.ready.0.is_empty(), || "`ready` is empty".to_owned())?;
@@ -67,7 +71,7 @@ pub(super) fn check(
 
 fn said_first(plan: &Plan) -> Result<&Hello, Flaw> {
     let hello = plan.body.hello.as_ref();
-    hello.ok_or_else(|| Flaw::Broken("there is none".to_owned()))
+    hello.ok_or_else(|| Flaw::unfit("the engine has no hello"))
 }
 
 /// An instance owns its `run` folder and its data directory, and nothing else.
@@ -82,6 +86,8 @@ fn paths(plan: &Plan) -> Result<(), Flaw> {
     match &plan.body.upstream {
         None => {}
         Some(Endpoint::Unix(path)) if path.starts_with(run) => {}
+        // What the init system does not hold is for the instance to bind.
+        Some(upstream) if is_bound_by_itself(plan) && plan.endpoints.contains(upstream) => {}
         Some(upstream @ (Endpoint::Unix(_) | Endpoint::Tcp(_))) => {
             return Err(Flaw::Broken(format!(
                 "{upstream} is no unix socket in {run}"
@@ -89,14 +95,55 @@ fn paths(plan: &Plan) -> Result<(), Flaw> {
         }
     }
     for member in &plan.body.members {
-        let mut paths = vec![&member.cwd];
-        paths.extend(&member.pid_file);
+        let mut paths = Vec::from_iter(&member.pid_file);
+        // A program of the user's own works where the user says.
+        if member.own.is_none() {
+            paths.push(&member.cwd);
+        }
         if let Readiness::FileLine { path, .. } = &member.ready {
             paths.push(path);
         }
         for path in paths {
             demand(own(path), || format!("{path} belongs to somebody else"))?;
         }
+    }
+    Ok(())
+}
+
+fn is_bound_by_itself(plan: &Plan) -> bool {
+    matches!(plan.body.start, Start::WithProject(_))
+}
+
+/// What is asked of an upstream needs one, and an activator carries connections to one alone.
+fn agreement(plan: &Plan) -> Result<(), Flaw> {
+    let body = &plan.body;
+    let (named, chosen) = (body.upstream.is_some(), body.chosen.is_some());
+    demand(!(named && chosen), || {
+        "the upstream is named, and to be chosen".to_owned()
+    })?;
+    demand(named || chosen || is_bound_by_itself(plan), || {
+        "clients start it, and there is no upstream for them".to_owned()
+    })?;
+    demand(!(chosen && is_bound_by_itself(plan)), || {
+        "the upstream is chosen for nobody".to_owned()
+    })?;
+    for member in &body.members {
+        let asks = match &member.ready {
+            Readiness::Hello => {
+                demand(body.hello.is_some(), || {
+                    format!("`{}` is ready by a hello that is not there", member.name)
+                })?;
+                true
+            }
+            Readiness::Connect { at } | Readiness::Http { at, .. } => at.is_none(),
+            Readiness::FileLine { .. }
+            | Readiness::Exec { .. }
+            | Readiness::LogLine { .. }
+            | Readiness::Alive { .. } => member.stop.say.is_some(),
+        };
+        demand(!asks || named || chosen, || {
+            format!("`{}` needs an upstream", member.name)
+        })?;
     }
     Ok(())
 }
@@ -126,16 +173,18 @@ fn members(plan: &Plan) -> Result<(), Flaw> {
 fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<(), Flaw> {
     let connection = &plan.body.connection;
     let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let variable = connection.variable.as_deref().unwrap_or("NONE");
-    let right = variable.starts_with(|c: char| name(c) && !c.is_ascii_digit());
-    demand(right && variable.chars().all(name), || {
-        format!("{variable:?} is no name of a variable")
-    })?;
+    if let Some(variable) = &connection.variable {
+        let right = variable.starts_with(|c: char| name(c) && !c.is_ascii_digit());
+        demand(right && variable.chars().all(name), || {
+            format!("{variable:?} is no name of a variable")
+        })?;
+    }
     let mut session = world.session()?;
     let block = world.checked(&mut session, "app", block)?;
     let mut call = world.plan_call("app", block)?;
     call.endpoints.reverse();
     let other = session.plan(call)?.connection.url;
+    demand(connection.url.is_some(), || "there is no URL".to_owned())?;
     demand(other != connection.url, || {
         format!("two endpoints have the URL {other:?}")
     })
@@ -143,8 +192,13 @@ fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<
 
 /// Command lines and environments can be read by every user of the machine.
 fn seclusion(world: &World, subject: &Subject) -> Result<(), Flaw> {
+    let own = |member: &Member| member.own.is_some();
+    let plan = world.plan("app", &subject.block)?;
+    if plan.body.members.iter().all(own) {
+        return Err(Flaw::unfit("the program is the user's own"));
+    }
     let (block, secrets) = if subject.secrets.is_empty() {
-        guessed(world)?
+        guessed(world, subject)?
     } else {
         (subject.block.clone(), subject.secrets.clone())
     };
@@ -163,7 +217,7 @@ fn seclusion(world: &World, subject: &Subject) -> Result<(), Flaw> {
 }
 
 /// A block with a secret for each key that is called so, in tables with names as well.
-fn guessed(world: &World) -> Result<(Map<String, Value>, Vec<String>), Flaw> {
+fn guessed(world: &World, subject: &Subject) -> Result<(Map<String, Value>, Vec<String>), Flaw> {
     let of = |properties: Vec<(&str, &Value)>| -> Map<_, _> {
         properties
             .into_iter()
@@ -184,6 +238,7 @@ fn guessed(world: &World) -> Result<(Map<String, Value>, Vec<String>), Flaw> {
         let why = "no key is called password, secret or token";
         return Err(Flaw::NotRun(why.to_owned()));
     }
+    block.extend(needed(world.description(), &subject.block));
     Ok((block, vec![SECRET.to_owned()]))
 }
 

@@ -56,12 +56,13 @@ pub(super) fn check(rules: &mut Rules<'_>, program: &Utf8Path, about: &Descripti
     );
     rules.last("a field that it does not know: ignored", || {
         let mut session = session(program)?;
-        let version = about.majors.last().map(ToString::to_string);
+        let version = about.majors.last();
+        let version = version.map(|version| format!(r#""version":"{version}","#));
         let version = version.unwrap_or_default();
         for line in [
             format!(r#"{{"protocol":{PROTOCOL},"later":[1],"call":"describe"}}"#),
             format!(
-                r#"{{"call":{{"check":{{"later":{{}},"instance":"app","version":"{version}","block":{{}}}}}},"protocol":{PROTOCOL}}}"#
+                r#"{{"call":{{"check":{{"later":{{}},"instance":"app",{version}"block":{{}}}}}},"protocol":{PROTOCOL}}}"#
             ),
         ] {
             let came = session.raw(line.as_bytes())?;
