@@ -6,6 +6,7 @@
 //! before the next activation: that is what a cgroup does elsewhere.
 
 mod orphans;
+mod restarts;
 mod sockets;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
     process::{ExitStatus, Stdio},
     rc::Rc,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -33,6 +34,7 @@ use tokio::{
     task::LocalSet,
 };
 
+use self::restarts::Restarts;
 pub use self::sockets::BindError;
 
 /// The first inherited descriptor of `sd_listen_fds(3)`.
@@ -172,9 +174,13 @@ struct Instance {
 
 impl Instance {
     async fn serve(self, mut stop: watch::Receiver<bool>) {
+        let mut starts = Restarts::new(&self.plan.body.start);
+        let mut next = starts.first();
         loop {
+            // Whoever connects first has it started at once, in place of the start that is due.
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
+                () = tokio::time::sleep(next.unwrap_or_default()), if next.is_some() => {}
                 ready = readable(&self.sockets) => {
                     if let Err(error) = ready {
                         report(&format!("`{}`: cannot watch its sockets: {error}", self.plan.instance));
@@ -182,7 +188,11 @@ impl Instance {
                     }
                 }
             }
-            match self.activate(&mut stop).await {
+            let began = Instant::now();
+            let ended = self.activate(&mut stop).await;
+            let status = ended.as_ref().ok().and_then(ExitStatus::code);
+            next = starts.next(status, began.elapsed());
+            match ended {
                 Ok(status) if settled(status) => {}
                 Ok(status) => {
                     report(&format!(
@@ -286,6 +296,7 @@ fn settled(status: ExitStatus) -> bool {
     let fine = [
         ActivatorExit::Done as i32,
         ActivatorExit::EngineFailed as i32,
+        ActivatorExit::Ended as i32,
     ];
     status.code().is_some_and(|code| fine.contains(&code))
 }

@@ -40,6 +40,16 @@ impl SystemdError {
         }
     }
 
+    /// Whether it is about a service.
+    pub(crate) fn is_of_service(&self) -> bool {
+        matches!(self, Self::Job { unit, .. } if unit.ends_with(".service"))
+    }
+
+    /// Whether it is about this unit.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        matches!(self, Self::Job { unit, .. } if unit == name)
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Manager(_) => Exit::NoManager,

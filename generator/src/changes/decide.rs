@@ -10,7 +10,7 @@ use doze_units::{Prefix, manager::UnitState};
 
 use super::{Applied, Reason, Restart, UnitAction, UnitChange};
 use crate::{
-    compile::plan_name,
+    compile::{plan_name, starts_with_project},
     tree::{Area, Step},
 };
 
@@ -78,6 +78,8 @@ pub(crate) struct InstanceChange<'a> {
     pub(crate) outdated: Option<String>,
     /// The socket has to be started.
     pub(crate) start: bool,
+    /// The service, if it has to be started as well, for nobody has to connect for that.
+    pub(crate) launch: Option<String>,
     /// The socket is bound now, to the addresses of the plan that is installed.
     pub(crate) bound: bool,
     /// The service runs, or tries to.
@@ -139,6 +141,10 @@ fn instance<'a>(plan: &'a Plan, facts: &Facts<'_>, touched: &BTreeSet<&str>) -> 
     // A boot that fails again and again goes by the old plan, too.
     let running = unit(&service).is_running;
     let wanted = facts.names.is_empty() || facts.names.contains(&plan.instance);
+    let start = rebind || (wanted && !bound);
+    // One that has ended by itself stays so as long as nothing changes.
+    let launch = start || (restart && (wanted || running));
+    let launch = (launch && starts_with_project(plan)).then(|| service.clone());
     let outdated = (restart && !rebind).then(|| service.clone());
     // Once the socket is gone, no client can have the service started again.
     let stop = [(socket, rebind), (service, running && rebind)];
@@ -149,7 +155,8 @@ fn instance<'a>(plan: &'a Plan, facts: &Facts<'_>, touched: &BTreeSet<&str>) -> 
             .filter_map(|(unit, stop)| stop.then_some(unit))
             .collect(),
         outdated,
-        start: rebind || (wanted && !bound),
+        start,
+        launch,
         bound,
         running,
     }
@@ -180,7 +187,7 @@ impl Decision<'_> {
         gone.chain(stopped).map(restart).collect()
     }
 
-    /// What becomes of the units that hold addresses.
+    /// What becomes of the units that hold addresses, and of those that start with the project.
     pub(crate) fn units(&self) -> Vec<UnitChange> {
         let sockets = self.instances.iter().filter(|change| change.start);
         let sockets = sockets.map(|change| {
@@ -194,6 +201,15 @@ impl Decision<'_> {
                 Prefix::of(&change.plan.project).socket(&change.plan.instance),
             )
         });
+        let services = self.instances.iter();
+        let services = services.filter_map(|change| {
+            let action = if change.running {
+                UnitAction::Restart
+            } else {
+                UnitAction::Start
+            };
+            Some((action, change.launch.clone()?))
+        });
         let stale = self.stale.iter().filter(|unit| unit.ends_with(".socket"));
         let stale = stale.map(|unit| (UnitAction::Stop, unit.clone()));
         let of_target = [
@@ -203,7 +219,7 @@ impl Decision<'_> {
         let of_target = of_target
             .into_iter()
             .filter_map(|(action, unit)| Some((action, unit.clone()?)));
-        let all = stale.chain(sockets).chain(of_target);
+        let all = stale.chain(sockets).chain(services).chain(of_target);
         all.map(|(action, unit)| UnitChange { action, unit })
             .collect()
     }

@@ -1,13 +1,24 @@
 //! `doze sleep NAME`.
 
-use super::Context;
-use crate::{awake, failure::Failure};
+use doze_units::Prefix;
+
+use super::{Context, observed::Holder, status};
+use crate::{awake, compile::starts_with_project, failure::Failure};
 
 /// Stops the engine. That it sleeps already is as good.
 pub(super) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     let (project, instance) = context.instance(name)?;
     let socket = context.dirs.instance(&project, &instance).status_socket;
-    awake::sleep(&socket)
-        .map_err(Failure::io(format!("stop `{name}`")))
-        .map(drop)
+    let was_awake = awake::sleep(&socket).map_err(Failure::io(format!("stop `{name}`")))?;
+    if was_awake {
+        return Ok(());
+    }
+    // One that failed may be about to be started again.
+    let plan = status::plan(context, &project, &instance)?;
+    if plan.as_ref().is_some_and(starts_with_project)
+        && let Some(systemd) = Holder::find(context, &project)?.systemd()
+    {
+        systemd.stop(&[Prefix::of(&project).service(&instance)])?;
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! `doze up`: from what is installed and running to what `doze.toml` says, by the fewest steps.
 
 mod carry_out;
+mod environment;
 
 use camino::Utf8Path;
 use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     changes::Applied,
-    compile::plan_name,
+    compile::{plan_name, starts_with_project},
     dirs::SOURCE,
     failure::Failure,
     file_lock::{self, FileLock},
@@ -118,7 +119,7 @@ pub(super) fn in_foreground(
         lines.push("no systemd user manager here, so this process holds the sockets".into());
     }
     for plan in &plans {
-        lines.push(line(plan, "listening"));
+        lines.push(line(plan, "listening", "starts"));
     }
     lines.push("Ctrl-C stops everything".into());
     let instances = plans
@@ -159,12 +160,13 @@ fn write(compiled: &Compiled, roots: &Roots, step: &Step) -> Result<(), Failure>
         .map_err(Failure::io(format!("write {}", roots.of(*area).join(name))))
 }
 
-fn line(plan: &Plan, what: &str) -> String {
+/// Where an instance is: `held` by somebody else, or bound by the process itself.
+fn line(plan: &Plan, held: &str, own: &str) -> String {
+    let what = if starts_with_project(plan) { own } else { held };
     let places: Vec<_> = plan.endpoints.iter().map(ToString::to_string).collect();
-    format!(
-        "{} ({}): {what} on {}",
-        plan.instance,
-        plan.engine,
-        places.join(", ")
-    )
+    let (name, engine, places) = (&plan.instance, &plan.engine, places.join(", "));
+    if places.is_empty() {
+        return format!("{name} ({engine}): {what}");
+    }
+    format!("{name} ({engine}): {what} on {places}")
 }

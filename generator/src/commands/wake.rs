@@ -1,18 +1,42 @@
 //! `doze wake NAME`, and what it shares with `doze hold`: to wake is to hold for a moment.
 
 use camino::Utf8Path;
-use doze_contract::exit::Exit;
+use doze_contract::{InstanceName, ProjectName, exit::Exit};
+use doze_units::{Prefix, manager::UnitState};
 
-use super::Context;
+use super::{Context, observed::Holder, status};
 use crate::{
     awake::{self, Call, Hold, Wake},
+    compile::starts_with_project,
     failure::Failure,
 };
 
 pub(super) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     let (project, instance) = context.instance(name)?;
     let socket = context.dirs.instance(&project, &instance).wake_socket;
+    rearm(context, &project, &instance)?;
     ready(name, call(name, &socket)?).map(drop)
+}
+
+/// Has the manager forget how often an instance that starts with its project was started: at its
+/// limit the wake socket is closed, and this is no retry.
+fn rearm(context: &Context, project: &ProjectName, instance: &InstanceName) -> Result<(), Failure> {
+    let plan = status::plan(context, project, instance)?;
+    if !plan.as_ref().is_some_and(starts_with_project) {
+        return Ok(());
+    }
+    let holder = Holder::find(context, project)?;
+    let Some(systemd) = holder.systemd() else {
+        return Ok(());
+    };
+    let prefix = Prefix::of(project);
+    let states = systemd.states(project)?;
+    let target = states.get(&prefix.target());
+    if target.is_some_and(UnitState::is_active) {
+        systemd.forget(&[prefix.service(instance)])?;
+        systemd.start(&[prefix.socket(instance)])?;
+    }
+    Ok(())
 }
 
 /// Wakes an instance, which has to be up.

@@ -14,6 +14,7 @@ use camino::Utf8Path;
 use doze_contract::{Endpoint, Plan};
 
 use crate::{
+    compile::starts_with_project,
     fsx,
     ports::{self, BusyError},
 };
@@ -38,14 +39,20 @@ pub enum BindError {
     },
 }
 
-/// Binds the client endpoints and the wake socket of an instance. Where clients look for a unix
+/// Binds the client endpoints and the wake socket of an instance; one that starts with the project
+/// binds its endpoints itself, so for that they only have to be free. Where clients look for a unix
 /// endpoint there is nothing yet.
 pub(super) fn bind(plan: &Plan) -> Result<Vec<OwnedFd>, BindError> {
     let mut sockets = Vec::new();
     for socket in &plan.init_sockets {
         ports::check(&Endpoint::Unix(socket.public.clone()), Some(&socket.path))?;
     }
+    let by_itself = starts_with_project(plan);
     for endpoint in plan.bound() {
+        if by_itself {
+            ports::check(&endpoint, None)?;
+            continue;
+        }
         sockets.push(match &endpoint {
             Endpoint::Tcp(_) => listen_tcp(&endpoint)?,
             Endpoint::Unix(path) => listen_unix(path)?.into(),

@@ -3,15 +3,16 @@
 use doze_contract::{InstanceName, Plan, error::chain, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
 
-use super::{Compiled, Context, Observed, line, write};
+use super::{Compiled, Context, Observed, environment, line, write};
 use crate::{
     changes::{InstanceChange, Restart},
     commands::register,
+    compile::starts_with_project,
     failure::Failure,
     limits,
     output::{complain, print_lines},
     ports,
-    systemd::{self, Systemd},
+    systemd::{self, Systemd, SystemdError},
     tree::Area,
 };
 
@@ -30,6 +31,7 @@ pub(in crate::commands) fn carry_out(
         return Ok(());
     };
 
+    environment::keep(context, compiled)?;
     let generated = observed.roots.generated;
     if generated && !observed.steps.is_empty() {
         register::try_out(context, compiled, systemd)?;
@@ -71,17 +73,20 @@ pub(in crate::commands) fn carry_out(
     let outdated: Vec<String> = outdated.iter().map(|(_, unit)| (*unit).clone()).collect();
     systemd.end(&outdated)?;
 
-    let started: Vec<&Plan> = decision
-        .instances
-        .iter()
-        .filter(|change| change.start)
-        .map(|change| change.plan)
-        .collect();
-    let sockets = started.iter().map(|plan| prefix.socket(&plan.instance));
+    let of = |change: &InstanceChange<'_>| {
+        let socket = change.start.then(|| prefix.socket(&change.plan.instance));
+        [socket, change.launch.clone()].into_iter().flatten()
+    };
+    let units = decision.instances.iter().flat_map(of);
     let is_whole = failed.is_empty();
     let target = decision.target.filter(|_| is_whole);
-    let start: Vec<_> = sockets.chain(target).collect();
-    failed.extend(systemd.start(&start)?.iter().map(ToString::to_string));
+    let start: Vec<_> = units.chain(target).collect();
+    // A process that does not start is told; the project is up without it.
+    let (unready, unbound): (Vec<_>, Vec<_>) = systemd
+        .start(&start)?
+        .into_iter()
+        .partition(SystemdError::is_of_service);
+    failed.extend(unbound.iter().map(ToString::to_string));
     if decision.enable.is_some() && failed.is_empty() {
         systemd::enable(&context.dirs.units, project).map_err(Failure::io("enable the target"))?;
     }
@@ -95,9 +100,18 @@ pub(in crate::commands) fn carry_out(
     let removed = observed.removed_units();
     let removed = removed.filter_map(|unit| unit.strip_suffix(".socket"));
     say(removed.map(|unit| format!("{unit} is no longer declared and is gone; its data stays")))?;
-    say(started.iter().map(|plan| line(plan, "systemd listens")))?;
+    failed.extend(unready.iter().map(ToString::to_string));
+    let started = decision.instances.iter();
+    let started = started.filter(|change| change.start || change.launch.is_some());
+    let runs = |plan: &Plan| {
+        let service = prefix.service(&plan.instance);
+        !starts_with_project(plan) || !unready.iter().any(|failure| failure.is_of(&service))
+    };
+    let started = started.map(|change| change.plan).filter(|plan| runs(plan));
+    say(started.map(|plan| line(plan, "systemd listens", "runs")))?;
     let touched = decision.instances.iter();
-    let touched = touched.filter(|change| change.start || change.outdated.is_some());
+    let touched = touched
+        .filter(|change| change.start || change.launch.is_some() || change.outdated.is_some());
     let touched = touched.map(|change| &change.plan.instance).collect();
     limits::tell(&compiled.project, &compiled.tree, &touched, Some(systemd))?;
     for reason in &failed {
@@ -127,7 +141,7 @@ fn refuse_impossible(changes: &mut Vec<InstanceChange<'_>>, observed: &Observed)
             .filter(|endpoint| !held.contains(endpoint));
         let check = |endpoint| ports::check(endpoint, change.plan.init_socket(endpoint));
         match new.try_for_each(check) {
-            Err(error) if change.start => {
+            Err(error) if change.start || change.launch.is_some() => {
                 failed.push(format!("{}: {}", change.plan.instance, chain(&error)));
                 false
             }
