@@ -1,37 +1,59 @@
-//! The command line: one table from which the parser, the help and the completions come.
+//! The command line: one table from which the parser, the help, the completions, the man pages and
+//! `docs/reference/commands.md` come.
+//!
+//! The first paragraph of a comment is what a list says, all of it what `--help` and the reference
+//! say. What stands for an argument (`NAME`, `OUTPUT`, `PROFILE`, `ENGINE`) decides what completes it.
 
+mod groups;
 mod registry;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub use self::registry::{Place, RegistryCommand};
+pub use self::{
+    groups::{GROUPS, command},
+    registry::{Place, RegistryCommand},
+};
 
 /// Permanent local addresses for databases, caches and queues that cost nothing until somebody
 /// connects.
 #[derive(Debug, Parser)]
-#[command(name = "doze", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "doze", version, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The project: a doze.toml, or the folder that holds it [default: doze.toml here or above]
-    #[arg(short, long, global = true, value_name = "PATH")]
+    #[arg(short, long, global = true, value_name = "PATH", help_heading = GLOBAL)]
     pub config: Option<Utf8PathBuf>,
 
     /// Give a variable of the project a value
-    #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(
+        long = "var",
+        global = true,
+        value_name = "NAME=VALUE",
+        value_parser = pair,
+        help_heading = GLOBAL
+    )]
     pub variables: Vec<(String, String)>,
 
     /// Lay a profile of the project over it
-    #[arg(long, global = true, value_name = "NAME", env = "DOZE_PROFILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PROFILE",
+        env = "DOZE_PROFILE",
+        hide_env_values = true,
+        help_heading = GLOBAL
+    )]
     pub profile: Option<String>,
 
-    /// The form of what is wrong: human or json
+    /// How to report what is wrong: human or json
     #[arg(
         long,
         global = true,
         value_name = "FORM",
         default_value = "human",
-        hide_possible_values = true
+        hide_possible_values = true,
+        help_heading = GLOBAL
     )]
     pub format: Form,
 
@@ -40,9 +62,18 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// What every command takes stands apart in its help.
+const GLOBAL: &str = "Global options";
+
 const EXIT_CODES: &str = "\
-Exit status: 0 done · 1 failed · 2 edit the command line or doze.toml · 3 not to be trusted
-· 4 no user manager · 5 --check found a difference; `doze run` and `doze hold` pass on that of their command";
+Exit status:
+  0  done
+  1  failed
+  2  edit the command line or doze.toml
+  3  not to be trusted
+  4  no user manager
+  5  --check found a difference
+`doze run` and `doze hold` pass on that of their command.";
 
 /// The forms of diagnostics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,6 +93,10 @@ fn pair(text: &str) -> Result<(String, String), &'static str> {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a doze.toml for the engines of this machine
+    ///
+    /// It gets an instance of every engine that is installed, in its newest version, at the port
+    /// that clients expect or the next free one. Engines that have a driver but are not installed
+    /// are written as comments, with the package to install.
     Init {
         /// Replace one that is there
         #[arg(long)]
@@ -75,38 +110,70 @@ pub enum Command {
         command: ImportCommand,
     },
     /// Write the units and plans, and start nothing
+    ///
+    /// Units, plans and the list of endpoints are written; the rest is the init system's:
+    /// `systemctl --user daemon-reload`, then `systemctl --user start` of the target of the
+    /// project, such as `doze-shop.target`.
+    ///
+    /// Units of instances that are no longer declared stay until `doze up` stops and removes them.
     Generate {
-        /// Write everything below this folder instead of where it is used
+        /// Write everything below this folder instead of where it is used; the same input gives the
+        /// same bytes
         #[arg(long, value_name = "DIR", conflicts_with = "check")]
         out: Option<Utf8PathBuf>,
-        /// Write nothing; exit with 5 if something would change
+        /// Write nothing, print what would change, and exit with 5 if something would
         #[arg(long)]
         check: bool,
     },
     /// Bring the sockets up; engines start with their first client
+    ///
+    /// Does what `doze generate` does, then brings what runs in line with it by the fewest steps:
+    /// holds addresses, stops engines whose settings have changed, takes away what is no longer
+    /// declared. It waits for no engine. If there is nothing to do, it does nothing and prints
+    /// nothing. The addresses are held again at the next login.
+    ///
+    /// With names, only these instances and those that they depend on are started; changed ones are
+    /// stopped in any case. Who is stopped is named first, with the number of its clients.
+    ///
+    /// `doze up` of a registered project, with `--register` or without, writes no units and no
+    /// plans but has the manager reload.
     Up {
         /// Only these instances
         names: Vec<String>,
-        /// Hold the sockets in this process until Ctrl-C, without an init system
+        /// Hold the sockets in this process until Ctrl-C, without an init system; what happens anyway
+        /// where there is no user manager
         #[arg(long)]
         foreground: bool,
-        /// From now on let doze-generator write the units, at every login and daemon-reload
+        /// From now on let doze-generator write the units, at every login and daemon-reload; what is
+        /// awake stays awake
         #[arg(long, conflicts_with_all = ["names", "foreground"])]
         register: bool,
     },
     /// Show what `doze apply` would do, and do nothing
+    ///
+    /// In groups: files, units, restarts, structure, data. Prints nothing if there is nothing to
+    /// do. It wakes nobody and writes nothing, and asks no registry: what is not in the store yet
+    /// is an error. Data that no declared instance owns is named on standard error; that is nothing
+    /// to do.
     Plan {
         /// Exit with 5 if there is anything to do
         #[arg(long)]
         check: bool,
-        /// As JSON
+        /// Print JSON, also if there is nothing to do
         #[arg(long)]
         json: bool,
-        /// As for `doze apply --prune`
+        /// Show what `doze apply --prune` would do
         #[arg(long)]
         prune: bool,
     },
     /// Show what has to change, and do it once you agree
+    ///
+    /// Prints what `doze plan` prints, asks on a terminal whether to go on, and does it: what `doze
+    /// up` does, then it wakes the instances whose structure is not as declared, makes it so, and
+    /// prints the statements. Without a terminal it goes on unasked if nobody is disturbed and no
+    /// data removed, and exits with 2 otherwise. If the project changed since the question, it
+    /// stops before it has done anything. Where there is no user manager it ends as `doze up` does
+    /// there, by holding the addresses; the structure is then made right by the next boots.
     Apply {
         /// Do not ask
         #[arg(short, long)]
@@ -116,6 +183,10 @@ pub enum Command {
         prune: bool,
     },
     /// Remove the data of an instance; its next client finds it as new
+    ///
+    /// Puts the instance to sleep first. Its address is held all the time: whoever connects
+    /// meanwhile waits, and is served from new data. Names the data with its size, and the
+    /// instances that depend on it, which go on; then asks. Without a terminal it needs `--yes`.
     Reset {
         /// The instance
         name: String,
@@ -123,37 +194,62 @@ pub enum Command {
         #[arg(short, long)]
         yes: bool,
     },
-    /// Take the project down, and remove all that doze has of it, its data too
+    /// Remove all that doze has of the project, its data too
+    ///
+    /// Takes it down, and removes units, plans, sockets, logs, `.doze`, and the data, which it names with its size
+    /// before it asks. What is yours stays: `doze.toml` and `doze.lock`. So does the store. Without
+    /// a terminal it needs `--yes` if something is awake or there is data. Data that another
+    /// process has open is an error; a second run finishes what one that was killed has begun.
     Destroy {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
     },
     /// Take the sockets down and stop what is awake
+    ///
+    /// Stops every engine of the project in good order, frees the addresses, and sees to it that
+    /// they are not held again at the next login. It returns when all processes are gone. Units,
+    /// plans and data stay.
+    ///
+    /// A registered project comes up again with the next login all the same, which is said then.
     Down {
-        /// Take back what `doze up --register` did
+        /// Take back what `doze up --register` did; the generated units and plans are gone
         #[arg(long)]
         unregister: bool,
     },
     /// Show every instance, and wake none
+    ///
+    /// Names data directories that no declared instance owns, too.
     Status {
-        /// As JSON
+        /// Print JSON, with process ids, boot times and the reason of a failure
         #[arg(long)]
         json: bool,
     },
-    /// Print the variables that clients read, for eval "$(doze env)"
+    /// Print the variables that clients read: eval "$(doze env)"
+    ///
+    /// One variable an instance. The first instance of an engine has the name that clients look for
+    /// (`DATABASE_URL`, `REDIS_URL`); further ones have their own name behind it
+    /// (`DATABASE_URL_REPORTS`).
     Env {
         /// The form
         #[command(flatten)]
         format: EnvFormat,
     },
-    /// Run a command with those variables
+    /// Run a command with the variables of `doze env`
+    ///
+    /// It exits with the status of the command. Ctrl-C is for the command, and SIGTERM is passed on
+    /// to it.
     Run {
         /// The command and its arguments
         #[arg(required = true, last = true, value_name = "CMD")]
         command: Vec<String>,
     },
-    /// Run a command likewise, and keep instances awake until it ends
+    /// Run a command, and keep instances awake until it ends
+    ///
+    /// Boots them, runs the command with the variables of `doze env` when all are ready, and exits
+    /// with its status. One that goes away meanwhile, because its engine died or somebody put it to
+    /// sleep, is woken again, with a pause of 100 milliseconds that grows to 5 seconds while that
+    /// fails; the command goes on.
     Hold {
         /// The instances
         #[arg(required = true)]
@@ -163,16 +259,23 @@ pub enum Command {
         command: Vec<String>,
     },
     /// Boot an instance now, and wait until it is ready
+    ///
+    /// Fails with the reason if it cannot boot. Once it is ready, the idle timeout runs.
     Wake {
         /// The instance
         name: String,
     },
     /// Stop an instance now; the next client wakes it again
+    ///
+    /// Returns when the engine is gone. Whoever is connected is disconnected.
     Sleep {
         /// The instance
         name: String,
     },
     /// Print what an instance and its activator said
+    ///
+    /// Lines of the activator start with `doze:`. A log has at most 8 MiB; then the older half
+    /// goes.
     Logs {
         /// The instance
         name: String,
@@ -181,26 +284,37 @@ pub enum Command {
         follow: bool,
     },
     /// Print the URL of an instance
+    ///
+    /// It is that of its first endpoint, with the password if there is one.
     Url {
         /// The instance
         name: String,
     },
     /// Print the outputs of the project
+    ///
+    /// One a line, `NAME = VALUE`, those that are sensitive without their values. With a name it
+    /// prints the value of this one as it is, sensitive or not; a value that is no text is printed
+    /// as JSON.
     Output {
         /// Only this one, as it is
+        #[arg(value_name = "OUTPUT")]
         name: Option<String>,
-        /// As JSON
+        /// Print JSON; without a name an object with `value`, `sensitive` and `description` of each
         #[arg(long)]
         json: bool,
     },
     /// Pin what the project needs, for every target
+    ///
+    /// Pins it in `doze.lock`, downloads it, and adds the digests of every other target, so that
+    /// the same file serves everybody. It asks the registries, and moves no pin. `doze up` and
+    /// `doze generate` pin what is not pinned yet by themselves. Prints what has changed.
     #[command(disable_help_subcommand = true)]
     Lock {
         /// What else to do
         #[command(subcommand)]
         command: Option<LockCommand>,
     },
-    /// The engines and drivers that were unpacked on this machine
+    /// Check or tidy the engines and drivers that were downloaded
     #[command(disable_help_subcommand = true)]
     Store {
         /// What to do
@@ -208,25 +322,39 @@ pub enum Command {
         command: StoreCommand,
     },
     /// List what the registries of the project have
+    ///
+    /// Engines and drivers with their versions, newest first. What was revoked is left out. Without
+    /// a project it asks the registry of `DOZE_REGISTRY`.
     Search {
         /// Only names with this in them
         word: Option<String>,
     },
     /// Print the JSON Schema of doze.toml, for editors
+    ///
+    /// It is of draft-07, and has doze's own keys, and those of every engine that has a driver on
+    /// this machine or for this project. `doze generate` and `doze up` write it to
+    /// `.doze/schema.json`, where editors find it by the first line that `doze init` writes.
+    ///
+    /// With that, servers of TOML such as Taplo complete keys, explain them, and mark what cannot
+    /// be right.
     Schema,
     /// Print what is known of an engine: its keys, its versions
+    ///
+    /// Its driver, what is installed, what the registries have, the versions that the driver knows,
+    /// and the keys of its block. A driver that is only in a registry is not run for it: the index
+    /// has its words.
     Info {
         /// The engine
         engine: String,
     },
-    /// For those who publish engines and drivers
+    /// Publish engines and drivers
     #[command(disable_help_subcommand = true)]
     Registry {
         /// What to do
         #[command(subcommand)]
         command: RegistryCommand,
     },
-    /// For those who write drivers
+    /// Test a driver that you write
     #[command(disable_help_subcommand = true)]
     Driver {
         /// What to do
@@ -234,13 +362,32 @@ pub enum Command {
         command: DriverCommand,
     },
     /// Show how it works, in a throw-away project
+    ///
+    /// Connects to each engine of this machine twice, shows what happens, and takes everything
+    /// away.
     Demo,
     /// Print the version
     Version,
-    /// Print the completions for a shell
+    /// Print what makes a shell complete doze's command lines
+    ///
+    /// It completes commands, options, and the names of the project's instances, outputs and
+    /// profiles. They are read from doze.toml then and there: no driver is started, no registry
+    /// asked.
+    ///
+    /// bash: `source <(doze completions bash)` in ~/.bashrc. zsh: likewise in ~/.zshrc, behind
+    /// compinit. fish: `doze completions fish | source` in ~/.config/fish/config.fish.
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Print a man page, or write all of them
+    Man {
+        /// The command, such as `registry pack` [default: doze itself]
+        #[arg(value_name = "COMMAND")]
+        words: Vec<String>,
+        /// Write the pages of all commands into this folder
+        #[arg(long, value_name = "DIR", conflicts_with = "words")]
+        out: Option<Utf8PathBuf>,
     },
 }
 
@@ -248,12 +395,25 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
     /// Read a compose file
+    ///
+    /// Services that an engine stands for become instances, with the version, the ports, the
+    /// database, the owner, the password, the settings and the limits that the file gives them.
+    /// What is not carried over, or not as it was, is said on standard error with its line, and in
+    /// the file as a comment. Of `extends`, `env_file`, `.env` and variables it knows what compose
+    /// does; a variable of the environment goes before one of `.env`.
+    ///
+    /// The database of an instance is called like the instance, so that is called like the database
+    /// where there is one.
     Compose {
         /// What to read, and where to write
         #[command(flatten)]
         target: ImportTarget,
     },
     /// Read a doze.hcl
+    ///
+    /// Variables, locals, outputs, defaults and instances with their blocks are carried over.
+    /// Expressions become `${…}` in texts. Functions, keys and engines that there are none of here
+    /// are said, and left out.
     Hcl {
         /// What to read, and where to write
         #[command(flatten)]
@@ -266,7 +426,7 @@ pub enum ImportCommand {
 pub struct ImportTarget {
     /// The file to read
     pub file: Utf8PathBuf,
-    /// The file to write; - is standard output [default: doze.toml here]
+    /// The file to write, instead of doze.toml; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     /// Replace one that is there
@@ -278,8 +438,12 @@ pub struct ImportTarget {
 #[derive(Debug, Subcommand)]
 pub enum LockCommand {
     /// Move the pins to the newest releases that fit
+    ///
+    /// Chooses everything anew, of the publishers' keys that are pinned already. Prints what has
+    /// changed, one line each.
     Upgrade {
-        /// Only show them; exit with 5 if there is something newer
+        /// Leave `doze.lock` as it is, and exit with 5 if something would change; what is new is
+        /// downloaded all the same
         #[arg(long)]
         check: bool,
     },
@@ -288,9 +452,14 @@ pub enum LockCommand {
 /// The commands of `doze store`.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Read everything, and say what is not as it was when it was verified
+    /// Read every file, and say what is not as it was when its archive was verified
+    ///
+    /// Exits with 3 if there is such a file.
     Verify,
     /// Remove what no project of this user needs
+    ///
+    /// What a project refers to stays, by a plan or by the `doze.lock` beside its `doze.toml`. A
+    /// project is known from its first `doze up` or `doze generate` on. Prints what it removes.
     Gc,
 }
 
@@ -298,13 +467,19 @@ pub enum StoreCommand {
 #[derive(Debug, Subcommand)]
 pub enum DriverCommand {
     /// Put every rule of the driver protocol to a driver, and run its engine
+    ///
+    /// The engine runs in a temporary folder as the driver's plan says: it is provisioned, booted,
+    /// greeted, converged, stopped, killed. Prints one line a rule: `ok`, `failed` with what was
+    /// expected and what came, or `not run` with the reason. A key that is called `password`,
+    /// `secret` or `token` is given one, to look for it where others could see it. Exits with 1 if
+    /// a rule is broken.
     Test {
         /// The driver program
         path: Utf8PathBuf,
         /// The folder of the engine's programs [default: where doze would look for them]
         #[arg(long, value_name = "DIR")]
         toolchain: Option<Utf8PathBuf>,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -314,10 +489,10 @@ pub enum DriverCommand {
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub struct EnvFormat {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// As a .env file
+    /// Print a .env file
     #[arg(long)]
     pub dotenv: bool,
 }

@@ -16,6 +16,7 @@ mod info;
 mod init;
 mod lock;
 mod logs;
+mod man;
 mod observed;
 mod output;
 mod plan;
@@ -36,14 +37,15 @@ mod wake;
 use std::{collections::BTreeSet, process::ExitCode};
 
 use camino::Utf8PathBuf;
-use clap::Parser;
+use clap::FromArgMatches;
 use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
 use doze_registry::Store;
 use rustix::fs::Mode;
 
 use crate::{
-    cli::{Cli, Command, DriverCommand, LockCommand, StoreCommand},
+    cli::{self, Cli, Command, DriverCommand, LockCommand, StoreCommand},
     compile::{self, Host},
+    complete,
     config::{self, ConfigError, File, Inputs, Project},
     diagnostic::nearest,
     dirs::Dirs,
@@ -61,7 +63,13 @@ pub fn run() -> ExitCode {
     if generator::is_called() {
         return generator::run();
     }
-    let cli = match Cli::try_parse() {
+    if complete::answer() {
+        return Exit::Done.into();
+    }
+    let parsed = cli::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way, too; they go to standard output and are no error.
@@ -149,6 +157,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             .map_err(Failure::io("print"))
             .map(done),
         Command::Completions { shell } => completions::run(shell).map(done),
+        Command::Man { out: Some(out), .. } => man::write(&context, &out).map(done),
+        Command::Man { words, out: None } => man::show(&words).map(done),
     }
 }
 

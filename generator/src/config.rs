@@ -10,6 +10,7 @@ pub mod file;
 mod files;
 mod limits;
 mod locals;
+mod outline;
 mod outputs;
 mod reader;
 pub mod registries;
@@ -32,7 +33,7 @@ use doze_contract::{
 };
 use doze_units::Limits;
 
-pub use self::{depend::Wish, file::File, outputs::Output, registries::Registry};
+pub use self::{depend::Wish, file::File, outline::Outline, outputs::Output, registries::Registry};
 use crate::{
     diagnostic::{Diagnostic, Sources},
     drivers::DriverError,

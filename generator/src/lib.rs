@@ -8,6 +8,7 @@ mod changes;
 pub mod cli;
 mod commands;
 pub mod compile;
+mod complete;
 pub mod config;
 mod data;
 pub mod diagnostic;

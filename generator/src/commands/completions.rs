@@ -1,12 +1,11 @@
 //! `doze completions SHELL`.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{cli::Cli, failure::Failure, output::print};
+use crate::{complete, failure::Failure, output::print};
 
 pub(super) fn run(shell: Shell) -> Result<(), Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "doze", &mut script);
-    print(format_args!("{}", String::from_utf8_lossy(&script))).map_err(Failure::io("print"))
+    let script = complete::script(&shell.to_string());
+    let script = script.ok_or_else(|| Failure::plain(format!("there are none for {shell}")))?;
+    print(format_args!("{script}")).map_err(Failure::io("print"))
 }

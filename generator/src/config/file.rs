@@ -61,7 +61,11 @@ impl File {
         Self::from_texts(&source.path, files::parse(source)?, inputs)
     }
 
-    fn from_texts(path: &Utf8Path, mut texts: Texts, inputs: &Inputs) -> Result<Self, ConfigError> {
+    pub(super) fn from_texts(
+        path: &Utf8Path,
+        mut texts: Texts,
+        inputs: &Inputs,
+    ) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         texts.choose_profile(inputs.profile.as_deref(), &mut problems);
         let Texts {

@@ -1,0 +1,114 @@
+//! What a shell is told while somebody types a command line: the names of the project that is
+//! meant there. It starts no driver and asks no registry, and whatever is wrong goes unsaid.
+//!
+//! The protocol between a shell and `doze` is `clap_complete`'s; both sides are from the same
+//! program, for the script asks for the candidates by running it.
+
+use std::env;
+
+use camino::Utf8PathBuf;
+use clap::{Command, CommandFactory};
+use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate, env::Shells};
+
+use crate::{
+    cli::{self, Cli},
+    config::{self, Inputs, Outline},
+    dirs::Dirs,
+    drivers::Drivers,
+};
+
+/// The environment variable by which a shell asks, and says which shell it is.
+pub(crate) const VARIABLE: &str = "DOZE_COMPLETE";
+
+/// What stands for an argument in the help, with what can stand in its place.
+const CANDIDATES: [(&str, fn() -> Vec<CompletionCandidate>); 5] = [
+    ("NAME", instances),
+    ("NAMES", instances),
+    ("OUTPUT", outputs),
+    ("PROFILE", profiles),
+    ("ENGINE", engines),
+];
+
+/// Answers a shell, if it is one that asks.
+pub(crate) fn answer() -> bool {
+    let here = env::current_dir().ok();
+    CompleteEnv::with_factory(|| with_candidates(cli::command()))
+        .var(VARIABLE)
+        .try_complete(env::args_os(), here.as_deref())
+        // A shell shows what goes wrong amid the line that is being typed.
+        .unwrap_or(true)
+}
+
+/// The script that makes a shell ask.
+pub(crate) fn script(shell: &str) -> Option<String> {
+    let mut script = Vec::new();
+    let shells = Shells::builtins();
+    shells
+        .completer(shell)?
+        .write_registration(VARIABLE, "doze", "doze", "doze", &mut script)
+        .ok()?;
+    String::from_utf8(script).ok()
+}
+
+fn with_candidates(command: Command) -> Command {
+    command
+        .mut_args(|arg| {
+            let stands = arg.get_value_names().and_then(<[_]>::first);
+            let stands = stands.map_or(arg.get_id().as_str(), |name| name.as_str());
+            let mut known = CANDIDATES.iter();
+            match known.find(|(word, _)| word.eq_ignore_ascii_case(stands)) {
+                Some((_, candidates)) => arg.add(ArgValueCandidates::new(*candidates)),
+                None => arg,
+            }
+        })
+        .mut_subcommands(with_candidates)
+}
+
+fn instances() -> Vec<CompletionCandidate> {
+    let instances = outline().instances.into_iter();
+    instances
+        .map(|(name, engine)| CompletionCandidate::new(name).help(Some(engine.into())))
+        .collect()
+}
+
+fn outputs() -> Vec<CompletionCandidate> {
+    plain(outline().outputs)
+}
+
+fn profiles() -> Vec<CompletionCandidate> {
+    plain(outline().profiles)
+}
+
+fn engines() -> Vec<CompletionCandidate> {
+    let drivers = Dirs::from_environment()
+        .ok()
+        .and_then(|dirs| Drivers::find(&dirs.programs).ok());
+    let engines = drivers.iter().flat_map(Drivers::engines);
+    plain(engines.map(ToString::to_string))
+}
+
+fn plain(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The project that the line as it is typed so far means.
+fn outline() -> Outline {
+    let words = env::args_os().skip_while(|word| word != "--").skip(1);
+    let command = Cli::command().ignore_errors(true);
+    let (Ok(matches), Ok(dirs)) = (
+        command.try_get_matches_from(words),
+        Dirs::from_environment(),
+    ) else {
+        return Outline::default();
+    };
+    let variables = matches.get_many::<(String, String)>("variables");
+    let inputs = Inputs {
+        profile: matches.get_one::<String>("profile").cloned(),
+        variables: variables.into_iter().flatten().cloned().collect(),
+        isolated: false,
+    };
+    let given = matches.get_one::<Utf8PathBuf>("config");
+    config::find(given.map(Utf8PathBuf::as_path), &dirs.here)
+        .map(|path| Outline::read(&path, &inputs))
+        .unwrap_or_default()
+}
