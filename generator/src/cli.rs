@@ -227,9 +227,9 @@ pub enum Command {
     },
     /// Print the variables that clients read: eval "$(doze env)"
     ///
-    /// One variable an instance. The first instance of an engine has the name that clients look for
-    /// (`DATABASE_URL`, `REDIS_URL`); further ones have their own name behind it
-    /// (`DATABASE_URL_REPORTS`).
+    /// Two for each instance: the one that clients of its engine look for, and `DOZE_<NAME>_URL`. The
+    /// first instance of an engine has the former as it is (`DATABASE_URL`, `REDIS_URL`); further
+    /// ones have their own name behind it (`DATABASE_URL_REPORTS`).
     Env {
         /// The form
         #[command(flatten)]

@@ -77,6 +77,16 @@ fn required(about: &Description) -> Vec<&str> {
     version.into_iter().chain(own).collect()
 }
 
+/// The keys of the project, as a table without those of any engine.
+pub fn project_keys() -> Value {
+    table(&own_keys())
+}
+
+/// The keys that every instance has, whatever its engine.
+pub fn instance_keys() -> Value {
+    table(&meta_keys(None))
+}
+
 fn engine_doc(about: &Description) -> String {
     format!("Instances of {}: `[{}.NAME]`.", about.engine, about.engine)
 }
@@ -91,7 +101,7 @@ fn instance(about: &Description) -> Value {
     let Value::Object(mut driver) = unwrapped(driver) else {
         return json!({});
     };
-    let mut properties = meta_keys(about);
+    let mut properties = meta_keys(Some(about));
     if let Some(Value::Object(own)) = driver.remove("properties") {
         // doze's own keys are the same everywhere.
         for (key, schema) in own {

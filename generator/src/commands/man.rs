@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use clap_mangen::Man;
 
 use super::Context;
-use crate::{cli, failure::Failure, output::print};
+use crate::{cli, diagnostic::nearest, failure::Failure, output::print};
 
 /// Prints the page of the command with these words, that of `doze` if there are none.
 pub(super) fn show(words: &[String]) -> Result<(), Failure> {
@@ -15,9 +15,12 @@ pub(super) fn show(words: &[String]) -> Result<(), Failure> {
     let mut command = &command;
     for word in words {
         let Some(below) = command.find_subcommand(word) else {
-            let words = words.join(" ");
+            let near = nearest(word, command.get_subcommands().map(clap::Command::get_name));
+            let near = near
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
             return Err(Failure::usage(format!(
-                "there is no command `doze {words}`"
+                "there is no command `{word}`{near}"
             )));
         };
         command = below;

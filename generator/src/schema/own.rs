@@ -13,17 +13,22 @@ pub(super) fn own_keys() -> Map<String, Value> {
             "type",
             json!({
                 "enum": ["string", "number", "bool", "list", "map", "any"],
-                "description": "What the value has to be; without it as the default is.",
+                "description": "What the value has to be; without it as the default is, else a string.",
             }),
         ),
         (
             "default",
-            any("The value, unless `--var`, `DOZE_VAR_NAME` or a file says another."),
+            any(
+                "The value, unless `--var`, `DOZE_VAR_NAME` or a file says another; without it one of them has to.",
+            ),
         ),
         ("description", text_key("What it is for.")),
         (
             "sensitive",
-            flag("`true` keeps the value from being printed.", false),
+            flag(
+                "`true` keeps the value, and what is computed from it, from being shown.",
+                false,
+            ),
         ),
     ];
     let output = own(&[
@@ -31,7 +36,10 @@ pub(super) fn own_keys() -> Map<String, Value> {
         ("description", text_key("What it is for.")),
         (
             "sensitive",
-            flag("`true` keeps the value from being printed.", false),
+            flag(
+                "`true` keeps the value, and what is computed from it, from being shown.",
+                false,
+            ),
         ),
     ]);
     // Without a description, the value itself.
@@ -40,11 +48,15 @@ pub(super) fn own_keys() -> Map<String, Value> {
     let registry = [
         (
             "url",
-            text_key("The folder of the registry, by `https://` or `file:///`."),
+            text_key(
+                "The folder of the registry, by `https://` or `file:///`; plain http is refused.",
+            ),
         ),
         (
             "engines",
-            list("The only engines that are looked for there."),
+            list(
+                "The only engines that are looked for there; no registry without this key is then asked for them.",
+            ),
         ),
     ];
     let defaults = [("idle_timeout", idle_timeout()), ("open_to", open_to())];
@@ -58,7 +70,9 @@ pub(super) fn own_keys() -> Map<String, Value> {
     own(&[
         (
             "name",
-            text_key("The name of the project; without it that of the folder."),
+            text_key(
+                "Names the units, the sockets and the data; without it the name of the folder.",
+            ),
         ),
         (
             "defaults",
@@ -89,18 +103,9 @@ pub(super) fn own_keys() -> Map<String, Value> {
     ])
 }
 
-/// The keys that doze reads in every block.
-pub(super) fn meta_keys(about: &Description) -> Map<String, Value> {
-    let versions: Vec<Value> = about.majors.iter().rev().map(version).collect();
-    let known: Vec<String> = about.majors.iter().map(ToString::to_string).collect();
-    let version = json!({
-        "description": format!(
-            "The version: `17` is served by any 17, `\"17.4\"` by that alone. The driver knows {}.",
-            known.join(", "),
-        ),
-        // The first branch is for completion; any version may turn out to be known.
-        "anyOf": [{ "enum": versions }, { "type": ["integer", "string"] }],
-    });
+/// The keys that doze reads in every block, or in that of one engine.
+pub(super) fn meta_keys(about: Option<&Description>) -> Map<String, Value> {
+    let version = version(about);
     let depends_on = json!({
         "description": "Instances that this one needs. Each is `healthy` (ready first), `started` or \
                         `lazy` (woken by its own clients).",
@@ -114,7 +119,7 @@ pub(super) fn meta_keys(about: &Description) -> Map<String, Value> {
         ],
     });
     let listen = json!({
-        "description": "Addresses: `\"127.0.0.1:5432\"`, `\"unix\"`, `\"unix:/path\"`.",
+        "description": "Addresses, besides `port`: `\"127.0.0.1:5432\"`, `\"unix\"`, `\"unix:/path\"`.",
         "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
     });
     let for_each = json!({
@@ -131,7 +136,7 @@ pub(super) fn meta_keys(about: &Description) -> Map<String, Value> {
             "port",
             or_expression(
                 &json!({ "type": "integer", "minimum": 1, "maximum": 65535 }),
-                &match about.default_port {
+                &match about.and_then(|about| about.default_port) {
                     Some(port) => format!("A port on 127.0.0.1; clients expect {port}."),
                     None => "A port on 127.0.0.1.".to_owned(),
                 },
@@ -164,7 +169,23 @@ pub(super) fn meta_keys(about: &Description) -> Map<String, Value> {
     keys
 }
 
-fn version(version: &Version) -> Value {
+fn version(about: Option<&Description>) -> Value {
+    let doc = "The version of the engine: `17` is served by any 17, `\"17.4\"` by 17.4 alone. With a \
+               dot it has to be in quotes.";
+    let any = json!({ "type": ["integer", "string"] });
+    let Some(about) = about else {
+        return json!({ "description": doc, "anyOf": [any] });
+    };
+    let versions: Vec<Value> = about.majors.iter().rev().map(number_or_text).collect();
+    let known: Vec<String> = about.majors.iter().map(ToString::to_string).collect();
+    json!({
+        "description": format!("{doc} The driver knows {}.", known.join(", ")),
+        // The first branch is for completion; any version may turn out to be known.
+        "anyOf": [{ "enum": versions }, any],
+    })
+}
+
+fn number_or_text(version: &Version) -> Value {
     let text = version.to_string();
     text.parse::<u64>()
         .map_or_else(|_| json!(text), |number| json!(number))
@@ -176,12 +197,14 @@ fn limits() -> Value {
             "memory",
             json!({
                 "type": ["string", "integer"],
-                "description": "The most memory, such as `512MB`; at least 16MB.",
+                "description": "The most memory, such as `512MB`; at least 16MB. Whoever needs more is killed by the kernel.",
             }),
         ),
         (
             "cpu",
-            text_key("The most of one processor, such as `150%`."),
+            text_key(
+                "A share of the time of one processor, such as `150%`; `200%` is two of them.",
+            ),
         ),
         (
             "tasks",
@@ -191,7 +214,10 @@ fn limits() -> Value {
             ),
         ),
     ]);
-    or_expression(&table(&keys), "What the engine may use.")
+    or_expression(
+        &table(&keys),
+        "How much of the machine the engine may use, with all of its processes.",
+    )
 }
 
 fn idle_timeout() -> Value {

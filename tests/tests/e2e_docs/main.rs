@@ -7,10 +7,13 @@
 
 mod acceptance;
 mod examples;
+mod generated;
+mod help;
 mod markdown;
 mod reference;
 mod registry;
 mod schema;
+mod schemas;
 mod session;
 mod wildcard;
 mod write_an_engine;
