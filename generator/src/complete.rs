@@ -20,8 +20,10 @@ use crate::{
 /// The environment variable by which a shell asks, and says which shell it is.
 pub(crate) const VARIABLE: &str = "DOZE_COMPLETE";
 
+type Candidates = fn() -> Vec<CompletionCandidate>;
+
 /// What stands for an argument in the help, with what can stand in its place.
-const CANDIDATES: [(&str, fn() -> Vec<CompletionCandidate>); 5] = [
+const CANDIDATES: [(&str, Candidates); 5] = [
     ("NAME", instances),
     ("NAMES", instances),
     ("OUTPUT", outputs),

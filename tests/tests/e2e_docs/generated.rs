@@ -6,9 +6,12 @@ mod config;
 mod engines;
 
 use std::env;
-use std::fs;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
 
 use doze_tests::programs::workspace;
+use doze_tests::tree::BLESS;
 use serde_json::Value;
 
 /// The line of a page behind which everything is written by hand, up to the next heading.
@@ -22,15 +25,17 @@ pub(crate) fn settle(page: &str, text: &str) {
     if there == text {
         return;
     }
-    if env::var_os("DOZE_BLESS").is_some() {
-        fs::write(&path, text).expect("the page can be written");
+    if env::var_os(BLESS).is_some() {
+        let mut file = File::create(&path).expect("the page can be written");
+        file.write_all(text.as_bytes())
+            .expect("the page can be written");
         return;
     }
     let mut lines = there.lines().zip(text.lines()).zip(1..);
     let differs = lines.find(|((there, made), _)| there != made);
     panic!(
         "{page} is stale, first at {differs:?}; \
-         DOZE_BLESS=1 cargo nextest run -p doze-tests -E 'test(generated)' writes it"
+         {BLESS}=1 cargo nextest run -p doze-tests -E 'test(generated)' writes it"
     );
 }
 
@@ -43,7 +48,7 @@ fn fill(page: &str, mut table: impl FnMut(&str) -> Option<String>) -> String {
         let (name, rest) = part.split_once(" -->").expect("the mark ends");
         let (_, rest) = rest.split_once("<!-- end -->").expect("the table ends");
         let made = table(name).unwrap_or_else(|| panic!("there is no table {name}"));
-        text += &format!("<!-- table: {name} -->\n\n{made}\n<!-- end -->{rest}");
+        write!(text, "<!-- table: {name} -->\n\n{made}\n<!-- end -->{rest}").expect("memory");
     }
     text
 }
@@ -93,7 +98,7 @@ fn keys(schema: &Value) -> String {
             default,
             cell(doc.unwrap_or_default()),
         ];
-        text += &format!("| {} |\n", row.join(" | ").replace("|  |", "| |"));
+        writeln!(text, "| {} |", row.join(" | ").replace("|  |", "| |")).expect("memory");
     }
     text
 }

@@ -4,6 +4,7 @@
 //! section of a command what stands behind its mark.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use clap::{Arg, Command};
@@ -31,7 +32,7 @@ fn commands_md_is_what_the_command_line_says() {
         .find("\n## Environment")
         .expect("it has an environment");
 
-    let mut command = doze::cli::command();
+    let mut command = doze::cli::command().disable_help_subcommand(true);
     command.build();
     let options = table(&everybodys(&command), "option");
     let mut text = fill(intro.trim_end(), |name| {
@@ -53,7 +54,7 @@ fn add(text: &mut String, command: &Command, words: &str, by_hand: &BTreeMap<&st
     if !command.is_subcommand_required_set() {
         let usage = command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage: ");
-        *text += &format!("\n## doze {words}\n\n    {usage}\n\n");
+        writeln!(text, "\n## doze {words}\n\n    {usage}\n").expect("memory");
         let about = command.get_long_about().or(command.get_about());
         let about = about.map(ToString::to_string).unwrap_or_default();
         let (first, more) = about.split_once('\n').unwrap_or((&about, ""));
@@ -73,7 +74,7 @@ fn add(text: &mut String, command: &Command, words: &str, by_hand: &BTreeMap<&st
             *text += &table(&own, "argument");
         }
         if let Some(more) = by_hand.get(words) {
-            *text += &format!("\n{BY_HAND}\n\n{more}\n");
+            writeln!(text, "\n{BY_HAND}\n\n{more}").expect("memory");
         }
     }
     for below in command.get_subcommands() {
@@ -107,17 +108,17 @@ fn table(arguments: &[&Arg], head: &str) -> String {
             .collect();
         let takes_value = argument.get_action().takes_values();
         if takes_value && !defaults.is_empty() {
-            help += &format!(" [default: {}]", defaults.join(" "));
+            write!(help, " [default: {}]", defaults.join(" ")).expect("memory");
         }
         if let Some(variable) = argument.get_env() {
-            help += &format!(" [env: {}]", variable.to_string_lossy());
+            write!(help, " [env: {}]", variable.to_string_lossy()).expect("memory");
         }
         let name = argument.to_string();
         let name = match argument.get_short() {
             Some(short) => format!("-{short}, {name}"),
             None => name,
         };
-        text += &format!("| `{name}` | {} |\n", cell(&help));
+        writeln!(text, "| `{name}` | {} |", cell(&help)).expect("memory");
     }
     text
 }

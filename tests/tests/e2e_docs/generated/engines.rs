@@ -1,5 +1,7 @@
 //! `docs/reference/engines.md`, from what the drivers say of themselves.
 
+use std::fmt::Write as _;
+
 use doze_contract::protocol::Description;
 use doze_tests::programs;
 use serde_json::Value;
@@ -62,24 +64,30 @@ fn section(about: &Description) -> String {
         ("as root", root.to_owned()),
     ] {
         if !value.is_empty() {
-            text += &format!("| {what} | {value} |\n");
+            writeln!(text, "| {what} | {value} |").expect("memory");
         }
     }
-    text += &format!("\n### Keys of {engine}\n\n{}", keys(&about.schema));
+    write!(text, "\n### Keys of {engine}\n\n{}", keys(&about.schema)).expect("memory");
     let properties = about.schema.get("properties").and_then(Value::as_object);
     for (key, schema) in properties.into_iter().flatten() {
         let inner = schema.get("additionalProperties");
         if let Some(inner) = inner.filter(|inner| inner.get("properties").is_some()) {
-            text += &format!(
+            write!(
+                text,
                 "\n#### {key}\n\n`[{engine}.INSTANCE.{key}.NAME]`\n\n{}",
                 keys(inner)
-            );
+            )
+            .expect("memory");
         }
     }
     if !about.attributes.is_empty() {
-        text += &format!("\n### Attributes of {engine}\n\n| attribute | meaning |\n|---|---|\n");
+        writeln!(
+            text,
+            "\n### Attributes of {engine}\n\n| attribute | meaning |\n|---|---|"
+        )
+        .expect("memory");
         for (name, meaning) in &about.attributes {
-            text += &format!("| `{name}` | {} |\n", cell(meaning));
+            writeln!(text, "| `{name}` | {} |", cell(meaning)).expect("memory");
         }
     }
     text
