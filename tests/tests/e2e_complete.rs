@@ -1,9 +1,4 @@
 //! Completions, by the shells themselves.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a surprise fails the test, and says what it was"
-)]
 
 use std::path::Path;
 use std::process::Command;

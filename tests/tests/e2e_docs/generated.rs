@@ -35,7 +35,7 @@ pub(crate) fn settle(page: &str, text: &str) {
     let differs = lines.find(|((there, made), _)| there != made);
     panic!(
         "{page} is stale, first at {differs:?}; \
-         {BLESS}=1 cargo nextest run -p doze-tests -E 'test(generated)' writes it"
+         {BLESS}=1 cargo nextest run -p doze-tests -E 'binary(e2e_docs) & test(generated)' writes it"
     );
 }
 

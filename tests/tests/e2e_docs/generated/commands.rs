@@ -28,8 +28,8 @@ fn commands_md_is_what_the_command_line_says() {
             Some((heading, text.split("\n## ").next()?.trim()))
         })
         .collect();
-    let end = rest
-        .find("\n## Environment")
+    let (_, end) = rest
+        .split_once("\n## Environment")
         .expect("it has an environment");
 
     let mut command = doze::cli::command().disable_help_subcommand(true);
@@ -45,7 +45,8 @@ fn commands_md_is_what_the_command_line_says() {
             add(&mut text, command, name, &by_hand);
         }
     }
-    text += &rest[end..];
+    text += "\n## Environment";
+    text += end;
     settle(PAGE, &text);
 }
 
