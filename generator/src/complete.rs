@@ -7,7 +7,7 @@
 use std::env;
 
 use camino::Utf8PathBuf;
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, ValueHint};
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate, env::Shells};
 
 use crate::{
@@ -29,6 +29,16 @@ const CANDIDATES: [(&str, Candidates); 5] = [
     ("OUTPUT", outputs),
     ("PROFILE", profiles),
     ("ENGINE", engines),
+];
+
+/// Likewise, where it is a file or a folder.
+const PATHS: [(&str, ValueHint); 6] = [
+    ("FILE", ValueHint::AnyPath),
+    ("PATH", ValueHint::AnyPath),
+    ("ARCHIVES", ValueHint::AnyPath),
+    ("CMD", ValueHint::AnyPath),
+    ("DIR", ValueHint::DirPath),
+    ("FOLDER", ValueHint::DirPath),
 ];
 
 /// Answers a shell, if it is one that asks.
@@ -57,13 +67,21 @@ fn with_candidates(command: Command) -> Command {
         .mut_args(|arg| {
             let stands = arg.get_value_names().and_then(<[_]>::first);
             let stands = stands.map_or(arg.get_id().as_str(), |name| name.as_str());
-            let mut known = CANDIDATES.iter();
-            match known.find(|(word, _)| word.eq_ignore_ascii_case(stands)) {
-                Some((_, candidates)) => arg.add(ArgValueCandidates::new(*candidates)),
-                None => arg,
+            let candidates = meant(&CANDIDATES, stands);
+            let path = meant(&PATHS, stands);
+            match (candidates, path) {
+                (Some(candidates), _) => arg.add(ArgValueCandidates::new(candidates)),
+                (None, Some(path)) => arg.value_hint(path),
+                (None, None) => arg,
             }
         })
         .mut_subcommands(with_candidates)
+}
+
+fn meant<T: Copy>(table: &[(&str, T)], stands: &str) -> Option<T> {
+    let mut rows = table.iter();
+    let row = rows.find(|(word, _)| word.eq_ignore_ascii_case(stands))?;
+    Some(row.1)
 }
 
 fn instances() -> Vec<CompletionCandidate> {

@@ -96,6 +96,7 @@ fn the_project_is_the_one_that_the_line_means() {
         "home/other/doze.toml",
         "[postgres.reports]\nversion = 17\nport = 1\n",
     );
+    assert_eq!(bash(&world, &["doze", "-c", "oth"]), ["other/"]);
     let line = ["doze", "-c", "other", "wake", ""];
     assert_eq!(bash(&world, &line), ["reports"]);
     let line = ["doze", "--var", "tenants=[\"b\"]", "wake", "te"];
