@@ -163,7 +163,7 @@ pub(super) fn meta_keys(about: Option<&Description>) -> Map<String, Value> {
         ("open_to", open_to()),
         ("limits", limits()),
     ]);
-    if about.majors.is_empty() {
+    if about.is_some_and(|about| about.majors.is_empty()) {
         keys.remove("version");
     }
     keys
