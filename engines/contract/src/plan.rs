@@ -331,8 +331,8 @@ pub struct Own {
     /// When it is ready, before any client is connected to it. One that fails ends the boot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after_ready: Vec<Vec<String>>,
-    /// Before it is stopped, if it was ready; within the time that its stop may take. Failures are
-    /// logged.
+    /// Before it is stopped, if it was ready; within half of the time that its stop may take.
+    /// Failures are logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before_stop: Vec<Vec<String>>,
 }
