@@ -1,5 +1,7 @@
 //! `doze wake NAME`, and what it shares with `doze hold`: to wake is to hold for a moment.
 
+use std::slice;
+
 use camino::Utf8Path;
 use doze_contract::{InstanceName, ProjectName, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
@@ -18,8 +20,9 @@ pub(super) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     ready(name, call(name, &socket)?).map(drop)
 }
 
-/// Has the manager forget how often an instance that starts with its project was started: at its
-/// limit the wake socket is closed, and this is no retry.
+/// Has the manager forget how often an instance that starts with its project was started, for this
+/// is no retry: at the limit the wake socket is closed, and before it a start would wait until the
+/// next retry is due.
 fn rearm(context: &Context, project: &ProjectName, instance: &InstanceName) -> Result<(), Failure> {
     let plan = status::plan(context, project, instance)?;
     if !plan.as_ref().is_some_and(starts_with_project) {
@@ -33,7 +36,12 @@ fn rearm(context: &Context, project: &ProjectName, instance: &InstanceName) -> R
     let states = systemd.states(project)?;
     let target = states.get(&prefix.target());
     if target.is_some_and(UnitState::is_active) {
-        systemd.forget(&[prefix.service(instance)])?;
+        let service = prefix.service(instance);
+        let waits = |state: &UnitState| state.sub == "auto-restart";
+        if states.get(&service).is_some_and(waits) {
+            systemd.stop(slice::from_ref(&service))?;
+        }
+        systemd.forget(&[service])?;
         systemd.start(&[prefix.socket(instance)])?;
     }
     Ok(())

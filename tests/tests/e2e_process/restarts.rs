@@ -1,0 +1,141 @@
+//! What becomes of a process that ended by itself.
+
+use std::time::Instant;
+
+use doze_tests::project::{Mode, output};
+use doze_tests::{in_both_modes, wait_until};
+
+use crate::{BOUND, CLOCK, lines, project, text, ticks};
+
+in_both_modes!(
+    a_policy_says_after_which_ends_it_is_started_again,
+    one_that_fails_again_and_again_is_given_up,
+    a_stop_of_the_project_ends_the_wait_for_the_next_try,
+    a_wake_takes_the_place_of_the_next_try,
+);
+
+fn a_policy_says_after_which_ends_it_is_started_again(mode: Mode) {
+    let process = |name: &str, policy: &str, status: u32| {
+        format!(
+            "[process.{name}]\nhealth.exec = 'test -s {name}'\n\
+             command = 'echo >> {name}; sleep 0.3; exit {status}'\n\
+             restart = {{ policy = '{policy}', backoff = '100ms', max_retries = 1 }}\n"
+        )
+    };
+    let all = [
+        ("no-good", "no", 0, 1),
+        ("no-bad", "no", 3, 1),
+        ("failure-good", "on_failure", 0, 1),
+        ("failure-bad", "on_failure", 3, 2),
+        ("always-good", "always", 0, 2),
+        ("always-bad", "always", 3, 2),
+    ];
+    let blocks: String = all
+        .map(|(name, policy, status, _)| process(name, policy, status))
+        .concat();
+    let Some(mut project) = project(mode, &(blocks + CLOCK)) else {
+        return;
+    };
+    project.up();
+    for (name, _, _, starts) in all {
+        lines(&project, name, starts);
+    }
+    // Time for more than one start more.
+    ticks(&project, 15);
+    for (name, _, _, starts) in all {
+        assert_eq!(text(&project, name).lines().count(), starts, "{name}");
+    }
+}
+
+fn one_that_fails_again_and_again_is_given_up(mode: Mode) {
+    let blocks = format!(
+        "{CLOCK}[process.web]\ncommand = 'echo >> starts; test -e well || exit 1; exec sleep 3600'\n\
+         restart = {{ backoff = '100ms', max_retries = 2 }}\n"
+    );
+    let Some(mut project) = project(mode, &blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "starts", 3);
+    ticks(&project, 10);
+    assert_eq!(text(&project, "starts").lines().count(), 3);
+    assert_eq!(project.cached(&["ping"]), "PONG", "others are not touched");
+    project.world.write("home/shop/well", "");
+    project.run(&["wake", "web"]);
+    lines(&project, "starts", 4);
+}
+
+#[test]
+fn up_brings_back_one_that_was_given_up() {
+    let blocks = "[process.web]\ncommand = 'echo >> starts; test -e well || exit 1; exec sleep 3600'\n\
+         restart = { backoff = '100ms', max_retries = 1 }\n";
+    let Some(project) = project(Mode::Systemd, blocks) else {
+        return;
+    };
+    let failed = output(&mut project.doze(&["up"]));
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("doze-shop-web.service did not start"),
+        "{said}"
+    );
+    lines(&project, "starts", 2);
+    wait_until("systemd to give it up", BOUND, || {
+        let mut show = project.world.command("systemctl");
+        let show = output(show.args(["--user", "is-active", "doze-shop-web.socket"]));
+        match String::from_utf8_lossy(&show.stdout).trim() {
+            "failed" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    assert_eq!(project.cached(&["ping"]), "PONG", "others are not touched");
+    project.world.write("home/shop/well", "");
+    let said = project.run(&["up"]);
+    assert!(said.contains("web (process): runs\n"), "{said}");
+    assert_eq!(text(&project, "starts").lines().count(), 3);
+    assert_eq!(project.run(&["up"]), "");
+}
+
+fn a_stop_of_the_project_ends_the_wait_for_the_next_try(mode: Mode) {
+    let blocks = "[process.web]\ncommand = 'echo >> starts; exit 1'\nrestart.backoff = '1h'\n";
+    let Some(mut project) = project(mode, blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "starts", 1);
+    let asked = Instant::now();
+    project.down();
+    assert!(asked.elapsed() < BOUND);
+    assert_eq!(project.processes(), []);
+    assert_eq!(text(&project, "starts").lines().count(), 1);
+}
+
+fn a_wake_takes_the_place_of_the_next_try(mode: Mode) {
+    let blocks = "[process.web]\ncommand = 'echo >> starts; test -e well || exit 1; exec sleep 3600'\n\
+         restart.backoff = '1h'\n";
+    let Some(mut project) = project(mode, blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "starts", 1);
+    project.wait_asleep();
+    project.world.write("home/shop/well", "");
+    project.run(&["wake", "web"]);
+    assert_eq!(text(&project, "starts").lines().count(), 2);
+}
+
+#[test]
+fn a_sleep_ends_the_wait_for_the_next_try() {
+    let blocks = format!(
+        "{CLOCK}[process.web]\ncommand = 'echo >> starts; exit 1'\nrestart.backoff = '1s'\n"
+    );
+    let Some(mut project) = project(Mode::Systemd, &blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "starts", 1);
+    project.run(&["sleep", "web"]);
+    let before = text(&project, "starts").lines().count();
+    ticks(&project, 20);
+    assert_eq!(text(&project, "starts").lines().count(), before);
+}
