@@ -73,7 +73,11 @@ fn up_brings_back_one_that_was_given_up() {
         return;
     };
     let failed = output(&mut project.doze(&["up"]));
-    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&failed.stdout),
+        String::from_utf8_lossy(&failed.stderr)
+    );
     assert_eq!(failed.status.code(), Some(1), "{said}");
     assert!(
         said.contains("doze-shop-web.service did not start"),
