@@ -15,6 +15,7 @@ use doze_contract::{
     Endpoint,
     error::chain,
     exit::ActivatorExit,
+    plan::Start,
     status::{Phase, Status},
 };
 use sd_notify::NotifyState;
@@ -424,8 +425,10 @@ impl Instance {
             self.log
                 .say(format_args!("stopping {}", self.plan.instance));
         }
-        // A service that leaves without having been ready counts as failed.
-        if !self.said_ready {
+        // A service that leaves without having been ready counts as failed; nobody waits for the
+        // service of one that its clients start, and they have been told.
+        let waited_for = self.plan.body.start != Start::OnDemand;
+        if !self.said_ready && !(waited_for && self.error.is_some()) {
             notify::say(NotifyState::Ready);
         }
         notify::say(NotifyState::Stopping);
