@@ -204,7 +204,9 @@ impl<'a> Resolving<'a> {
         let Some(normal) = normal else {
             return Ok(None);
         };
-        if !reachable {
+        // One that is wrong has been told where it was read.
+        let unread = block.has_address && endpoints.is_empty();
+        if !reachable || unread {
             return Ok(None);
         }
         let paths = self.dirs.instance(&self.file.name, &block.name);

@@ -10,14 +10,25 @@ use doze_tests::programs::workspace;
 use crate::markdown::{Page, code, rows};
 
 /// The tests that are there for this page, so it has all of them.
-const OF_THE_PAGE: [&str; 2] = ["tests/tests/e2e_language", "tests/tests/e2e_lifecycle.rs"];
+const OF_THE_PAGE: [&str; 3] = [
+    "tests/tests/e2e_language",
+    "tests/tests/e2e_lifecycle.rs",
+    "tests/tests/e2e_process",
+];
 
 #[test]
 fn acceptance_md_names_tests_that_exist() {
     let page = Page::read("docs/reference/acceptance.md");
     let packages = packages();
     let mut named = Vec::new();
-    for heading in ["Config", "State", "Lifecycle"] {
+    for heading in [
+        "Config",
+        "State",
+        "Lifecycle",
+        "Process",
+        "Health",
+        "Restarts",
+    ] {
         for row in rows(&page.section(heading)) {
             let [what, tests] = row.as_slice() else {
                 panic!("{row:?} has not two cells");

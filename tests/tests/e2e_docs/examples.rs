@@ -36,7 +36,8 @@ fn generate(world: &World, toml: &str) -> Command {
 pub(crate) fn units() -> Vec<String> {
     let world = World::new();
     let toml = "[postgres.a]\nversion = 17\nport = 5432\n\
-         limits = { memory = \"512MB\", cpu = \"50%\", tasks = 100 }\n[postgres.b]\nversion = 17\nlisten = \"unix\"\n";
+         limits = { memory = \"512MB\", cpu = \"50%\", tasks = 100 }\n[postgres.b]\nversion = 17\nlisten = \"unix\"\n\
+         [process.c]\ncommand = \"true\"\n";
     succeed(&mut generate(&world, toml));
     let folder = world.home().join("out/systemd/user");
     let entries = fs::read_dir(folder).expect("the units are there");

@@ -32,7 +32,7 @@ struct Session {
     shell: Shell,
     staying: Vec<(Child, Receiver<String>)>,
     path: String,
-    ports: [(&'static str, String); 2],
+    ports: [(&'static str, String); 4],
     world: World,
 }
 
@@ -41,7 +41,7 @@ impl Session {
         let postgres = needed("a Postgres", engines::postgres())?;
         let valkey = needed("a Valkey", engines::valkey())?;
         let world = world?;
-        let ports = ["5432", "6379"].map(|port| (port, world.port().to_string()));
+        let ports = ["5432", "6379", "8000", "8001"].map(|port| (port, world.port().to_string()));
         let bindirs = [&postgres, &valkey].map(|engine| world.bindir(engine));
         let mut path = world.programs().display().to_string();
         for bindir in &bindirs {
@@ -176,7 +176,7 @@ impl Session {
 
     /// Gives the ports that this world has to the instances that `doze init` has declared.
     fn use_ports(&mut self) {
-        let [(_, postgres), (_, valkey)] = &self.ports;
+        let [(_, postgres), (_, valkey), ..] = &self.ports;
         let edit = format!(
             "sed -i -e '/^.postgres/,/^port/s/^port = .*/port = {postgres}/' \
              -e '/^.valkey/,/^port/s/^port = .*/port = {valkey}/' doze.toml"
@@ -302,6 +302,11 @@ fn moving_in_works() {
 }
 
 #[test]
+fn processes_work() {
+    follow("docs/guides/processes.md", World::with_manager());
+}
+
+#[test]
 fn without_systemd_works() {
     follow("docs/guides/without-systemd.md", Some(World::new()));
 }
@@ -369,6 +374,7 @@ fn no_other_page_has_a_console() {
             "README.md",
             "docs/guides/first-project.md",
             "docs/guides/moving-in.md",
+            "docs/guides/processes.md",
             "docs/guides/publish-an-engine.md",
             "docs/guides/without-systemd.md"
         ]

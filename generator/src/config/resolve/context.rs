@@ -1,5 +1,7 @@
 //! A block together with what its driver knows: its addresses, its programs, its own keys.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use doze_contract::{
     Endpoint, EngineName, Version,
     endpoint::EndpointError,
@@ -20,6 +22,9 @@ use crate::{
     drivers::{DriverError, Drivers},
     toolchain::{Origin, Toolchains, newest_known, variable},
 };
+
+/// In place of an address that cannot be read.
+const UNREAD: Endpoint = Endpoint::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1));
 
 /// A block with what is known about its engine.
 pub(super) struct Context<'a> {
@@ -181,6 +186,14 @@ impl Context<'_> {
             version,
             block: json.collect(),
             endpoints: endpoints.iter().map(|(at, _)| at.clone()).collect(),
+        };
+        // Nobody is to miss an address that is there and wrong.
+        let check = Check {
+            endpoints: match check.endpoints {
+                none if none.is_empty() && block.has_address => vec![UNREAD],
+                some => some,
+            },
+            ..check
         };
         let checked = drivers.check(&block.engine, check)?;
         let sound = checked.problems.is_empty() && own.sound;
