@@ -162,3 +162,42 @@ fn a_project_that_was_never_up_is_started_with_its_target() {
     let started = world.decide(&only, &[]).1;
     assert_eq!(started, [unit(UnitAction::Start, "doze-shop-cache.socket")]);
 }
+
+/// A project of a process that starts with it, and runs.
+fn with_a_process() -> World {
+    let mut world = World::new();
+    let restart = doze_contract::plan::Restart {
+        policy: doze_contract::plan::RestartPolicy::OnFailure,
+        backoff: std::time::Duration::from_secs(1),
+        max_retries: 5,
+    };
+    world.plans.truncate(1);
+    for plan in &mut world.plans {
+        plan.body.start = doze_contract::plan::Start::WithProject(restart.clone());
+    }
+    world
+}
+
+#[test]
+fn a_process_is_started_where_an_engine_waits_for_a_client() {
+    let mut world = with_a_process();
+    let (start, again) = (UnitAction::Start, UnitAction::Restart);
+    let service = "doze-shop-app.service";
+    assert_eq!(world.decide(&[], &[]), (Vec::new(), Vec::new()));
+
+    let plan = [change(Area::Plans, "app.json")];
+    let (stopped, units) = world.decide(&[], &plan);
+    assert_eq!(stopped, [restart("app", Reason::Settings)]);
+    assert_eq!(units, [unit(again, service)]);
+
+    // One that has ended stays so, until something changes; without a socket it was given up.
+    world.units.insert(service.to_owned(), Unit::default());
+    assert_eq!(world.decide(&[], &[]).1, []);
+    assert_eq!(world.decide(&[], &plan).1, [unit(start, service)]);
+    let other = [InstanceName::new("cache").unwrap()];
+    assert_eq!(world.decide(&other, &plan).1, []);
+    let socket = "doze-shop-app.socket";
+    world.units.insert(socket.to_owned(), Unit::default());
+    let both = [unit(start, socket), unit(start, service)];
+    assert_eq!(world.decide(&[], &[]).1, both);
+}
