@@ -231,6 +231,8 @@ pub enum Command {
     /// first instance of an engine has the former as it is (`DATABASE_URL`, `REDIS_URL`); further
     /// ones have their own name behind it (`DATABASE_URL_REPORTS`).
     Env {
+        /// Only those of these instances
+        names: Vec<String>,
         /// The form
         #[command(flatten)]
         format: EnvFormat,

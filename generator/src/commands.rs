@@ -34,7 +34,7 @@ mod structure;
 mod up;
 mod wake;
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, process::ExitCode, rc::Rc};
 
 use camino::Utf8PathBuf;
 use clap::FromArgMatches;
@@ -46,15 +46,16 @@ use crate::{
     cli::{self, Cli, Command, DriverCommand, LockCommand, StoreCommand},
     compile::{self, Host},
     complete,
-    config::{self, ConfigError, File, Inputs, Project},
+    config::{self, ConfigError, File, Inputs, Instance, Project},
     diagnostic::nearest,
     dirs::Dirs,
     drivers::Drivers,
     failure::Failure,
+    memo::Memo,
     output::{complain, print},
     registered,
     supply::{Reach, Supply},
-    toolchain::Origin,
+    toolchain::{Origin, Toolchains},
     tree::{Area, Installed, Roots, Tree},
 };
 
@@ -125,7 +126,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Reset { name, yes } => reset::run(&context, &name, yes).map(done),
         Command::Destroy { yes } => destroy::run(&context, yes).map(done),
         Command::Status { json } => status::run(&context, json).map(done),
-        Command::Env { format } => env::print_all(&context, format).map(done),
+        Command::Env { names, format } => env::print_all(&context, &names, format).map(done),
         Command::Run { command } => run::run(&context, &command),
         Command::Hold { names, command } => hold::run(&context, &names, &command),
         Command::Wake { name } => wake::run(&context, &name).map(done),
@@ -177,6 +178,7 @@ struct Compiled {
     plans: Vec<Plan>,
     tree: Tree,
     host: Host,
+    memo: Rc<Memo>,
 }
 
 impl Context {
@@ -198,10 +200,7 @@ impl Context {
 
     /// Likewise, with the pins that `doze.lock` has yet to say.
     fn draft(&self, reach: Reach) -> Result<(Compiled, Supply), Failure> {
-        let file = self.file()?;
-        let mut drivers = self.drivers()?;
-        let mut supply = Supply::open(&file, &self.dirs, reach)?;
-        let project = self.resolve(file, &mut drivers, &mut supply)?;
+        let (project, drivers, supply) = self.resolved(reach)?;
         let host = Host::new(self.dirs.clone());
         let activator = host.activator();
         if !activator.is_file() {
@@ -217,8 +216,26 @@ impl Context {
             plans,
             tree,
             host,
+            memo: drivers.memo(),
         };
         Ok((compiled, supply))
+    }
+
+    /// The project without what it compiles to, for commands that only tell of it.
+    fn project(&self) -> Result<Project, Failure> {
+        Ok(self.resolved(Reach::Pinned)?.0)
+    }
+
+    /// The project with those who know about it.
+    fn resolved(&self, reach: Reach) -> Result<(Project, Drivers, Supply), Failure> {
+        let file = self.file()?;
+        let mut drivers = self.drivers()?;
+        let answers = self.dirs.answers(&file.name);
+        let memo = Memo::read(&answers).map_err(Failure::io(format!("read {answers}")))?;
+        drivers.remember(memo);
+        let mut supply = Supply::open(&file, &self.dirs, reach)?;
+        let project = self.resolve(file, &mut drivers, &mut supply)?;
+        Ok((project, drivers, supply))
     }
 
     /// What was unpacked on this machine.
@@ -251,7 +268,8 @@ impl Context {
     ) -> Result<Project, Failure> {
         let supplied = supply.supply(drivers)?;
         drivers.add(&supplied.drivers);
-        let project = file.resolve(&self.dirs, drivers, &supplied.into())?;
+        let toolchains = Toolchains::from(supplied).remembering(drivers.memo());
+        let project = file.resolve(&self.dirs, drivers, &toolchains)?;
         let mut notes = BTreeSet::new();
         for instance in &project.instances {
             let Some(programs) = &instance.programs else {
@@ -330,6 +348,13 @@ impl Compiled {
         found.ok_or_else(|| unknown_instance(name, &self.project.name, names))
     }
 
+    /// Keeps what the drivers answered, for the commands that come after this one.
+    fn remember(&self, dirs: &Dirs) -> Result<(), Failure> {
+        let answers = dirs.answers(&self.project.name);
+        let written = self.memo.write(&answers);
+        written.map_err(Failure::io(format!("write {answers}")))
+    }
+
     /// Reads what is installed of the project.
     fn installed(&self, roots: &Roots) -> Result<Installed, Failure> {
         // A repository could have it lead to anywhere.
@@ -347,6 +372,14 @@ impl Compiled {
         };
         Installed::read(roots, &self.tree, owns).map_err(Failure::io("read what is installed"))
     }
+}
+
+/// The instance of this name, which is enabled.
+fn instance<'a>(project: &'a Project, name: &str) -> Result<&'a Instance, Failure> {
+    let all = project.instances.iter();
+    let found = all.clone().find(|instance| instance.name.as_str() == name);
+    let names = all.map(|instance| instance.name.as_str());
+    found.ok_or_else(|| unknown_instance(name, &project.name, names))
 }
 
 fn unknown_instance<'a>(

@@ -132,7 +132,7 @@ pub fn plans(project: &Project, host: &Host, drivers: &Drivers) -> Result<Vec<Pl
 
 /// Tells the programs of the user's own where the instances are, as `doze run` does.
 fn tell(plans: &mut [Plan]) {
-    let variables: BTreeMap<_, _> = variables(plans)
+    let variables: BTreeMap<_, _> = variables(&*plans)
         .into_iter()
         .map(|variable| (variable.name, variable.value))
         .collect();

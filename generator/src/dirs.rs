@@ -129,6 +129,11 @@ impl Dirs {
         self.project(project).join("plans")
     }
 
+    /// What the drivers of a project have answered.
+    pub fn answers(&self, project: &ProjectName) -> Utf8PathBuf {
+        self.project(project).join("answers")
+    }
+
     /// The folder in which each instance of a project has its data directory.
     pub fn data(&self, project: &ProjectName) -> Utf8PathBuf {
         self.project(project).join("data")

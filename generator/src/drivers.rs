@@ -4,7 +4,12 @@
 
 mod talk;
 
-use std::{cell::RefCell, collections::BTreeMap, env, fs, io};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, btree_map::Entry},
+    env, fs, io,
+    rc::Rc,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
@@ -13,7 +18,8 @@ use doze_contract::{
     protocol::{Answer, Call, Change, Check, Checked, ConvergeCall, Description, PlanCall},
 };
 
-use self::talk::Talk;
+use self::talk::{Talk, line, understand};
+use crate::memo::Memo;
 
 /// What the file name of every driver begins with; the name of its engine follows.
 pub const PREFIX: &str = "doze-driver-";
@@ -73,7 +79,9 @@ pub enum DriverError {
 #[derive(Debug)]
 pub struct Drivers {
     programs: BTreeMap<EngineName, Utf8PathBuf>,
-    running: RefCell<BTreeMap<EngineName, Driver>>,
+    running: RefCell<BTreeMap<EngineName, Talk>>,
+    described: RefCell<BTreeMap<EngineName, Description>>,
+    memo: Rc<Memo>,
 }
 
 impl Drivers {
@@ -103,7 +111,19 @@ impl Drivers {
         Ok(Self {
             programs: found,
             running: RefCell::default(),
+            described: RefCell::default(),
+            memo: Rc::default(),
         })
+    }
+
+    /// Has those that are known to answer the same again be asked no more.
+    pub(crate) fn remember(&mut self, memo: Memo) {
+        self.memo = Rc::new(memo);
+    }
+
+    /// What is known of their answers.
+    pub(crate) fn memo(&self) -> Rc<Memo> {
+        Rc::clone(&self.memo)
     }
 
     /// Adds the drivers that a project is supplied with; there are none for their engines yet.
@@ -127,24 +147,24 @@ impl Drivers {
 
     /// The driver's description of its engine; nothing if no driver knows the engine.
     pub fn describe(&self, engine: &EngineName) -> Result<Option<Description>, DriverError> {
-        self.with(engine, |driver| Ok(driver.description.clone()))
-            .transpose()
-    }
-
-    /// Does something with the driver of an engine, which runs from then on; nothing if no driver
-    /// knows the engine.
-    fn with<T>(
-        &self,
-        engine: &EngineName,
-        work: impl FnOnce(&mut Driver) -> Result<T, DriverError>,
-    ) -> Option<Result<T, DriverError>> {
-        let path = self.program(engine)?;
-        let mut running = self.running.borrow_mut();
-        if let Some(driver) = running.get_mut(engine) {
-            return Some(work(driver));
+        if self.program(engine).is_none() {
+            return Ok(None);
         }
-        let started = Driver::start(engine, path);
-        Some(started.and_then(|driver| work(running.entry(engine.clone()).or_insert(driver))))
+        if let Some(known) = self.described.borrow().get(engine) {
+            return Ok(Some(known.clone()));
+        }
+        let description = self.ask(engine, Call::Describe, |answer| {
+            if let Answer::Describe(description) = answer
+                && description.engine == *engine
+            {
+                Some(*description)
+            } else {
+                None
+            }
+        })?;
+        let mut described = self.described.borrow_mut();
+        described.insert(engine.clone(), description.clone());
+        Ok(Some(description))
     }
 
     /// Asks whether a block is right.
@@ -175,11 +195,26 @@ impl Drivers {
         call: Call,
         expect: impl FnOnce(Answer) -> Option<T>,
     ) -> Result<T, DriverError> {
-        let off_topic = || DriverError::OffTopic {
-            path: self.programs.get(engine).cloned().unwrap_or_default(),
+        let off_topic = |path: &Utf8Path| DriverError::OffTopic {
+            path: path.to_owned(),
         };
-        let asked = self.with(engine, |driver| driver.ask(call));
-        expect(asked.ok_or_else(off_topic)??).ok_or_else(off_topic)
+        let none = Utf8Path::new("");
+        let path = self.program(engine).ok_or_else(|| off_topic(none))?;
+        let question = line(path, call)?;
+        if let Some(known) = self.memo.known(path, &question) {
+            return expect(understand(path, known.as_bytes())?).ok_or_else(|| off_topic(path));
+        }
+        let mut running = self.running.borrow_mut();
+        let talk = match running.entry(engine.clone()) {
+            Entry::Occupied(talk) => talk.into_mut(),
+            Entry::Vacant(place) => place.insert(Talk::start(path)?),
+        };
+        let said = talk.exchange(path, &question, None)?;
+        let answer = expect(understand(path, &said)?).ok_or_else(|| off_topic(path))?;
+        if let Ok(said) = String::from_utf8(said) {
+            self.memo.keep(path, &question, said);
+        }
+        Ok(answer)
     }
 }
 
@@ -209,35 +244,5 @@ pub fn converge(plan: &Plan, dry_run: bool) -> Result<Vec<Change>, DriverError> 
         Ok(converged.changes)
     } else {
         Err(DriverError::OffTopic { path: path.clone() })
-    }
-}
-
-/// One running driver.
-#[derive(Debug)]
-struct Driver {
-    path: Utf8PathBuf,
-    description: Description,
-    talk: Talk,
-}
-
-impl Driver {
-    fn start(engine: &EngineName, path: &Utf8Path) -> Result<Self, DriverError> {
-        let mut talk = Talk::start(path)?;
-        let path = path.to_owned();
-        if let Answer::Describe(description) = talk.ask(&path, Call::Describe)?
-            && description.engine == *engine
-        {
-            Ok(Self {
-                path,
-                description: *description,
-                talk,
-            })
-        } else {
-            Err(DriverError::OffTopic { path })
-        }
-    }
-
-    fn ask(&mut self, call: Call) -> Result<Answer, DriverError> {
-        self.talk.ask(&self.path, call)
     }
 }

@@ -21,6 +21,7 @@ pub mod foreground;
 mod fsx;
 pub mod import;
 mod limits;
+mod memo;
 mod output;
 pub mod ports;
 mod registered;

@@ -4,7 +4,7 @@
 //! store as far as the project is supplied from it, among what the operating system's packages
 //! installed.
 
-use std::{cell::RefCell, collections::BTreeMap, env, fs, process::Command};
+use std::{cell::RefCell, collections::BTreeMap, env, fs, process::Command, rc::Rc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
@@ -12,7 +12,7 @@ use doze_contract::{
     protocol::{Description, Toolchain, ToolchainSearch},
 };
 
-use crate::supply::Supplied;
+use crate::{memo::Memo, supply::Supplied};
 
 /// Where a toolchain is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,16 +32,23 @@ pub struct Toolchains {
     found: RefCell<BTreeMap<EngineName, Vec<Toolchain>>>,
     /// Those of the store, by folder.
     stored: RefCell<BTreeMap<Utf8PathBuf, Option<Toolchain>>>,
+    memo: Rc<Memo>,
 }
 
 impl Toolchains {
+    /// Has servers whose version is known be asked no more.
+    #[must_use]
+    pub(crate) fn remembering(self, memo: Rc<Memo>) -> Self {
+        Self { memo, ..self }
+    }
+
     /// All toolchains of an engine: the one that the environment names, and no other then, or
     /// those of the system, newest first.
     pub fn of(&self, engine: &EngineName, search: &ToolchainSearch) -> Vec<Toolchain> {
         let mut found = self.found.borrow_mut();
         found
             .entry(engine.clone())
-            .or_insert_with(|| look(engine, search))
+            .or_insert_with(|| look(engine, search, &self.memo))
             .clone()
     }
 
@@ -94,7 +101,7 @@ impl Toolchains {
         let mut stored = self.stored.borrow_mut();
         stored
             .entry(folder.to_owned())
-            .or_insert_with(|| toolchain(folder, search))
+            .or_insert_with(|| find_in(folder, search, &self.memo))
             .clone()
     }
 }
@@ -129,7 +136,7 @@ pub fn named(engine: &EngineName) -> Option<Utf8PathBuf> {
     folder.filter(|folder| !folder.is_empty()).map(Into::into)
 }
 
-fn look(engine: &EngineName, search: &ToolchainSearch) -> Vec<Toolchain> {
+fn look(engine: &EngineName, search: &ToolchainSearch, memo: &Memo) -> Vec<Toolchain> {
     let folders = match named(engine) {
         Some(folder) => vec![folder],
         None => search
@@ -140,7 +147,7 @@ fn look(engine: &EngineName, search: &ToolchainSearch) -> Vec<Toolchain> {
     };
     let mut found: Vec<Toolchain> = folders
         .iter()
-        .filter_map(|folder| toolchain(folder, search))
+        .filter_map(|folder| find_in(folder, search, memo))
         .collect();
     found.sort_by(|a, b| b.version.cmp(&a.version));
     found.dedup_by(|a, b| a.version == b.version);
@@ -169,18 +176,33 @@ fn expand(pattern: &str) -> Vec<Utf8PathBuf> {
 
 /// The toolchain in a folder.
 pub fn toolchain(folder: &Utf8Path, search: &ToolchainSearch) -> Option<Toolchain> {
+    find_in(folder, search, &Memo::default())
+}
+
+fn find_in(folder: &Utf8Path, search: &ToolchainSearch, memo: &Memo) -> Option<Toolchain> {
     let is_there = |name: &String| fs::metadata(folder.join(name)).is_ok_and(|file| file.is_file());
     if !search.needs.iter().all(is_there) {
         return None;
     }
     let server = folder.join(search.servers.iter().find(|name| is_there(name))?);
-    let output = Command::new(&server).arg("--version").output().ok()?;
-    let version = Version::find_in(&String::from_utf8_lossy(&output.stdout))?;
+    let version = version(&server, memo)?;
     Some(Toolchain {
         folder: folder.to_owned(),
         server,
         version,
     })
+}
+
+/// What a server says that it is.
+fn version(server: &Utf8Path, memo: &Memo) -> Option<Version> {
+    let question = "--version";
+    if let Some(known) = memo.known(server, question) {
+        return Version::find_in(known);
+    }
+    let output = Command::new(server).arg(question).output().ok()?;
+    let version = Version::find_in(&String::from_utf8_lossy(&output.stdout))?;
+    memo.keep(server, question, version.to_string());
+    Some(version)
 }
 
 #[cfg(test)]

@@ -2,50 +2,91 @@
 //!
 //! Must not know how they are printed, nor who is given them.
 
-use doze_contract::Plan;
+use std::collections::BTreeSet;
+
+use doze_contract::{EngineName, InstanceName, Plan, plan::Connection};
+
+use crate::config::Instance;
 
 /// A variable of the environment.
 pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) value: String,
+    /// What clients of the engine look for, if it is for them: its name, or the beginning of that.
+    pub(crate) usual: Option<String>,
+    /// The instance that it leads to.
+    pub(crate) instance: InstanceName,
     pub(crate) comment: String,
+}
+
+/// An instance that a program may look for.
+pub(crate) struct Found<'a> {
+    instance: &'a InstanceName,
+    engine: &'a EngineName,
+    connection: &'a Connection,
+}
+
+impl<'a> From<&'a Plan> for Found<'a> {
+    fn from(plan: &'a Plan) -> Self {
+        Self {
+            instance: &plan.instance,
+            engine: &plan.engine,
+            connection: &plan.body.connection,
+        }
+    }
+}
+
+impl<'a> From<&'a Instance> for Found<'a> {
+    fn from(instance: &'a Instance) -> Self {
+        Self {
+            instance: &instance.name,
+            engine: &instance.engine,
+            connection: &instance.body.connection,
+        }
+    }
 }
 
 /// Two variables for each instance with an address: the one that clients of its engine look for,
 /// and `DOZE_<NAME>_URL`. The first instance in the file has the name that clients look for; the
 /// name of a further one of the same kind ends in its own name.
-pub(crate) fn variables(plans: &[Plan]) -> Vec<Variable> {
-    let mut found: Vec<Variable> = Vec::new();
-    for plan in plans {
-        let connection = &plan.body.connection;
+pub(crate) fn variables<'a, T: Into<Found<'a>>>(
+    instances: impl IntoIterator<Item = T>,
+) -> Vec<Variable> {
+    let mut variables = Vec::new();
+    let mut taken = BTreeSet::new();
+    for found in instances {
+        let Found {
+            instance,
+            engine,
+            connection,
+        } = found.into();
         let Some(url) = &connection.url else {
             continue;
         };
-        let own = shouted(plan.instance.as_str());
-        let usual = connection.variable.iter().map(|usual| {
-            let taken = found.iter().any(|variable| variable.name == *usual);
-            if taken {
+        let own = shouted(instance.as_str());
+        let usual = connection.variable.as_ref().map(|usual| {
+            let name = if taken.contains(usual) {
                 format!("{usual}_{own}")
             } else {
                 usual.clone()
-            }
+            };
+            (name, Some(usual))
         });
-        let names: Vec<_> = usual.chain([format!("DOZE_{own}_URL")]).collect();
-        for mut name in names {
+        for (mut name, usual) in usual.into_iter().chain([(format!("DOZE_{own}_URL"), None)]) {
             // Two names may come down to one in capital letters.
-            while found.iter().any(|variable| variable.name == name) {
+            while !taken.insert(name.clone()) {
                 name.push('_');
             }
-            let comment = format!("{} {}", plan.engine, plan.instance);
-            let value = url.clone();
-            found.push(Variable {
+            variables.push(Variable {
                 name,
-                value,
-                comment,
+                value: url.clone(),
+                usual: usual.cloned(),
+                instance: instance.clone(),
+                comment: format!("{engine} {instance}"),
             });
         }
     }
-    found
+    variables
 }
 
 /// A name as a part of a variable's name.

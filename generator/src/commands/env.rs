@@ -1,23 +1,31 @@
 //! `doze env` and `doze url`: how programs find the instances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Context;
+use super::{Context, instance};
 use crate::{
     cli::EnvFormat,
     failure::Failure,
-    output::print,
-    supply::Reach,
+    output::{complain, print},
     variables::{Variable, variables},
 };
 
-pub(super) fn print_all(context: &Context, format: EnvFormat) -> Result<(), Failure> {
-    let variables = variables(&context.compile(Reach::Pinned)?.plans);
+pub(super) fn print_all(
+    context: &Context,
+    names: &[String],
+    format: EnvFormat,
+) -> Result<(), Failure> {
+    let project = context.project()?;
+    let wanted = names.iter().map(|name| Ok(&instance(&project, name)?.name));
+    let wanted = wanted.collect::<Result<BTreeSet<_>, Failure>>()?;
+    let all = variables(&project.instances);
+    let is_wanted = |v: &&Variable| wanted.is_empty() || wanted.contains(&v.instance);
+    let variables: Vec<&Variable> = all.iter().filter(is_wanted).collect();
     let text = if format.json {
         let map: BTreeMap<_, _> = variables.iter().map(|v| (&v.name, &v.value)).collect();
         serde_json::to_string_pretty(&map).unwrap_or_default() + "\n"
     } else {
-        let line = |variable: &Variable| {
+        let line = |variable: &&Variable| {
             let (name, value) = (&variable.name, &variable.value);
             if format.dotenv {
                 format!("{name}={}\n", double_quoted(value))
@@ -31,13 +39,38 @@ pub(super) fn print_all(context: &Context, format: EnvFormat) -> Result<(), Fail
         };
         variables.iter().map(line).collect()
     };
-    print(format_args!("{text}")).map_err(Failure::io("print the environment"))
+    print(format_args!("{text}")).map_err(Failure::io("print the environment"))?;
+    for note in notes(&all, &variables) {
+        complain(format_args!("{note}"));
+    }
+    Ok(())
+}
+
+/// Who has the name that clients of several instances look for, as far as it is shown.
+fn notes(all: &[Variable], shown: &[&Variable]) -> Vec<String> {
+    let usual: BTreeSet<_> = shown.iter().filter_map(|v| v.usual.as_ref()).collect();
+    let note = |usual: &String| {
+        let having: Vec<_> = all
+            .iter()
+            .filter(|v| v.usual.as_ref() == Some(usual))
+            .collect();
+        let [first, second, ..] = having.as_slice() else {
+            return None;
+        };
+        Some(format!(
+            "note: {usual} is that of `{}`, the first of {}; those of the others end in their \
+             names, as {} does\n",
+            first.instance,
+            having.len(),
+            second.name
+        ))
+    };
+    usual.into_iter().filter_map(note).collect()
 }
 
 pub(super) fn url(context: &Context, name: &str) -> Result<(), Failure> {
-    let compiled = context.compile(Reach::Pinned)?;
-    let plan = compiled.plan(name)?;
-    let url = plan.body.connection.url.as_deref();
+    let project = context.project()?;
+    let url = instance(&project, name)?.body.connection.url.as_deref();
     let url = url.ok_or_else(|| Failure::plain(format!("`{name}` has no address")))?;
     print(format_args!("{url}\n")).map_err(Failure::io("print the URL"))
 }

@@ -51,6 +51,9 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
             roots.of(step.place().0)
         )))?;
     }
+    if out.is_none() {
+        compiled.remember(&context.dirs)?;
+    }
     say(&compiled, &roots, &steps, out.is_some())
 }
 

@@ -11,12 +11,11 @@ use std::{
 
 use camino::Utf8Path;
 
-use super::{Context, run::with_variables, wake};
+use super::{Context, instance, run::with_variables, wake};
 use crate::{
     awake::{self, Hold, Wake},
     failure::Failure,
     output::complain,
-    supply::Reach,
 };
 
 /// How long to wait before an instance that went away is woken again: at first, and at most when
@@ -29,13 +28,14 @@ pub(super) fn run(
     names: &[String],
     command: &[String],
 ) -> Result<ExitCode, Failure> {
-    let compiled = context.compile(Reach::Pinned)?;
-    let plans = names.iter().map(|name| compiled.plan(name));
-    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let project = context.project()?;
+    let instances = names.iter().map(|name| instance(&project, name));
+    let instances = instances.collect::<Result<Vec<_>, _>>()?;
     // All are called before any is waited for, so that they boot at the same time.
-    let called = plans.into_iter().map(|plan| {
-        let name = plan.instance.to_string();
-        let socket = plan.paths.wake_socket.clone();
+    let called = instances.into_iter().map(|instance| {
+        let name = instance.name.to_string();
+        let paths = context.dirs.instance(&project.name, &instance.name);
+        let socket = paths.wake_socket;
         let call = wake::call(&name, &socket)?;
         Ok((name, socket, call))
     });
@@ -46,7 +46,7 @@ pub(super) fn run(
             .spawn(move || keep(&name, &socket, hold))
             .map_err(failed)?;
     }
-    with_variables(context, &compiled.plans, command)
+    with_variables(context, &project, command)
 }
 
 /// Wakes the instance again whenever it went away, for as long as the process lives.

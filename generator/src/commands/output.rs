@@ -10,11 +10,10 @@ use crate::{
     diagnostic::nearest,
     failure::Failure,
     output::{print, print_lines},
-    supply::Reach,
 };
 
 pub(super) fn run(context: &Context, name: Option<&str>, as_json: bool) -> Result<(), Failure> {
-    let outputs = context.compile(Reach::Pinned)?.project.outputs;
+    let outputs = context.project()?.outputs;
     let printed = match name {
         Some(name) => {
             let output = find(&outputs, name)?;

@@ -6,7 +6,6 @@ use std::{
     process::{ExitCode, ExitStatus},
 };
 
-use doze_contract::Plan;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::Command,
@@ -14,22 +13,22 @@ use tokio::{
 };
 
 use super::Context;
-use crate::{cli::Form, failure::Failure, supply::Reach, variables::variables};
+use crate::{cli::Form, config::Project, failure::Failure, variables::variables};
 
 pub(super) fn run(context: &Context, words: &[String]) -> Result<ExitCode, Failure> {
-    with_variables(context, &context.compile(Reach::Pinned)?.plans, words)
+    with_variables(context, &context.project()?, words)
 }
 
-/// Runs a command with the variables of these plans; its exit status is to be passed on.
+/// Runs a command with the variables of this project; its exit status is to be passed on.
 pub(super) fn with_variables(
     context: &Context,
-    plans: &[Plan],
+    project: &Project,
     words: &[String],
 ) -> Result<ExitCode, Failure> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(Failure::plain("there is no command to run"));
     };
-    let variables = variables(plans).into_iter();
+    let variables = variables(&project.instances).into_iter();
     let mut command = Command::new(program);
     command
         .args(arguments)

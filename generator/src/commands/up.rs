@@ -108,6 +108,7 @@ pub(super) fn in_foreground(
     for step in &observed.steps {
         write(&compiled, &observed.roots, step)?;
     }
+    compiled.remember(&context.dirs)?;
     drop(lock);
     let named = compiled.plans.iter().map(|plan| &plan.instance);
     let named = named.filter(|name| names.is_empty() || names.contains(name));

@@ -14,6 +14,33 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::DriverError;
 
+/// What is said to ask this.
+pub(super) fn line(path: &Utf8Path, call: Call) -> Result<String, DriverError> {
+    let request = Request {
+        protocol: PROTOCOL,
+        call,
+    };
+    serde_json::to_string(&request).map_err(|error| DriverError::Silent {
+        path: path.to_owned(),
+        source: error.into(),
+    })
+}
+
+/// What is meant by a line that came back.
+pub(super) fn understand(path: &Utf8Path, said: &[u8]) -> Result<Answer, DriverError> {
+    match serde_json::from_slice(said) {
+        Ok(Response::Answer(answer)) => Ok(answer),
+        Ok(Response::Error(message)) => Err(DriverError::Refused {
+            path: path.to_owned(),
+            message,
+        }),
+        Err(source) => Err(DriverError::Garbled {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
 /// The conversation with a driver process. Ending it ends the process.
 #[derive(Debug)]
 pub(super) struct Talk {
@@ -64,36 +91,37 @@ impl Talk {
         call: Call,
         within: Option<Duration>,
     ) -> Result<Answer, DriverError> {
+        understand(path, &self.exchange(path, &line(path, call)?, within)?)
+    }
+
+    /// Says one line, and hears the one that comes back.
+    pub(super) fn exchange(
+        &mut self,
+        path: &Utf8Path,
+        line: &str,
+        within: Option<Duration>,
+    ) -> Result<Vec<u8>, DriverError> {
         let silent = |source| DriverError::Silent {
             path: path.to_owned(),
             source,
         };
-        let garbled = |source| DriverError::Garbled {
-            path: path.to_owned(),
-            source,
-        };
-        let mut line = serde_json::to_string(&Request {
-            protocol: PROTOCOL,
-            call,
-        })
-        .map_err(|error| silent(error.into()))?;
-        line.push('\n');
         let input = self
             .input
             .as_mut()
             .ok_or_else(|| silent(io::ErrorKind::BrokenPipe.into()))?;
-        input.write_all(line.as_bytes()).map_err(silent)?;
-        let line = match within {
+        // One write(2), so that the driver wakes up once.
+        input
+            .write_all(format!("{line}\n").as_bytes())
+            .map_err(silent)?;
+        let said = match within {
             Some(within) => self.line_within(within),
             None => self.line(),
         };
-        match serde_json::from_slice(&line.map_err(silent)?).map_err(garbled)? {
-            Response::Answer(answer) => Ok(answer),
-            Response::Error(message) => Err(DriverError::Refused {
-                path: path.to_owned(),
-                message,
-            }),
+        let mut said = said.map_err(silent)?;
+        if said.last() == Some(&b'\n') {
+            said.pop();
         }
+        Ok(said)
     }
 
     fn line(&mut self) -> io::Result<Vec<u8>> {

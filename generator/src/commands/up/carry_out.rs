@@ -48,6 +48,7 @@ pub(in crate::commands) fn carry_out(
     for step in &observed.steps {
         write(compiled, &observed.roots, step)?;
     }
+    compiled.remember(&context.dirs)?;
     let mut areas = observed.steps.iter().map(|step| step.place().0);
     let reload = areas.any(|area| area == Area::Units || generated);
     let reload = reload || !observed.is_loaded(&prefix.target());
