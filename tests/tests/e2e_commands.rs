@@ -30,7 +30,12 @@ fn the_environment_is_the_same_in_every_form() {
     assert_eq!(project.run(&["url", "app"]), format!("{url}\n"));
     let json: BTreeMap<String, String> =
         serde_json::from_str(&project.run(&["env", "--json"])).expect("JSON");
-    let expected = [("DATABASE_URL", &url), ("REDIS_URL", &redis)];
+    let expected = [
+        ("DATABASE_URL", &url),
+        ("DOZE_APP_URL", &url),
+        ("DOZE_CACHE_URL", &redis),
+        ("REDIS_URL", &redis),
+    ];
     assert_eq!(
         json,
         expected
@@ -39,7 +44,10 @@ fn the_environment_is_the_same_in_every_form() {
     );
     assert_eq!(
         project.run(&["env", "--dotenv"]),
-        format!("DATABASE_URL=\"{url}\"\nREDIS_URL=\"{redis}\"\n")
+        format!(
+            "DATABASE_URL=\"{url}\"\nDOZE_APP_URL=\"{url}\"\n\
+             REDIS_URL=\"{redis}\"\nDOZE_CACHE_URL=\"{redis}\"\n"
+        )
     );
     let evaluated = "eval \"$(doze env)\"; printf %s \"$DATABASE_URL $REDIS_URL\"";
     let mut shell = project.doze(&[
@@ -75,7 +83,14 @@ fn the_environment_is_the_same_in_every_form() {
         serde_json::from_str(&project.run(&["env", "--json"])).expect("JSON");
     assert_eq!(
         json.keys().collect::<Vec<_>>(),
-        ["DATABASE_URL", "DATABASE_URL_REPORT_DB", "REDIS_URL"]
+        [
+            "DATABASE_URL",
+            "DATABASE_URL_REPORT_DB",
+            "DOZE_APP_URL",
+            "DOZE_CACHE_URL",
+            "DOZE_REPORT_DB_URL",
+            "REDIS_URL"
+        ]
     );
 }
 
