@@ -15,5 +15,6 @@ mod registry;
 mod schema;
 mod schemas;
 mod session;
+mod tools;
 mod wildcard;
 mod write_an_engine;
