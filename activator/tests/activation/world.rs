@@ -377,6 +377,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
             variable: Some(String::from("REDIS_URL")),
             url: Some(String::from("redis://127.0.0.1")),
             attributes: BTreeMap::new(),
+            client: None,
         },
         clients_speak_first: true,
         generates_code: false,

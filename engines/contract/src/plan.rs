@@ -467,6 +467,22 @@ pub struct Connection {
     /// the values of [`crate::protocol::Description::attributes`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// The command line client that people use by hand, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Client>,
+}
+
+/// A command line client, connected to the first endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The names of programs that take these arguments, the best first.
+    pub programs: Vec<String>,
+    /// The arguments. No secrets: everybody can read them.
+    pub args: Vec<String>,
+    /// What is added to the environment, the password for one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Durations as whole milliseconds.

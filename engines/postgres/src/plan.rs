@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::Utf8Path;
 use doze_contract::{
     Bytes, Endpoint,
-    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
+    plan::{Body, Client, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
     protocol::{PlanCall, Toolchain},
 };
 use doze_driver::{PlanError, plan, url};
@@ -85,6 +85,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
+            client: Some(psql(endpoint, owner, password, call.instance.as_str())),
         },
         clients_speak_first: true,
         generates_code: config::compiles_queries(&block),
@@ -161,6 +162,16 @@ fn hello() -> Hello {
     }
 }
 
+/// The password is left out of the URL, which everybody can read in the process table.
+fn psql(endpoint: &Endpoint, owner: &str, password: Option<&str>, database: &str) -> Client {
+    let password = password.map(|text| ("PGPASSWORD".to_owned(), text.to_owned()));
+    Client {
+        programs: vec!["psql".to_owned()],
+        args: vec![client_url(endpoint, owner, None, database)],
+        env: password.into_iter().collect(),
+    }
+}
+
 fn client_url(endpoint: &Endpoint, owner: &str, password: Option<&str>, database: &str) -> String {
     let mut user = url::encode(owner);
     if let Some(password) = password {
@@ -185,6 +196,18 @@ fn client_url(endpoint: &Endpoint, owner: &str, password: Option<&str>, database
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_client_has_its_password_by_the_environment_alone() {
+        let endpoint = "127.0.0.1:5432".parse().unwrap();
+        let client = psql(&endpoint, "app", Some("s3cret"), "app");
+        assert_eq!(
+            client.args,
+            ["postgres://app@127.0.0.1:5432/app?sslmode=disable"]
+        );
+        assert_eq!(client.env["PGPASSWORD"], "s3cret");
+        assert!(psql(&endpoint, "app", None, "app").env.is_empty());
+    }
 
     #[test]
     fn a_url_survives_every_name() {

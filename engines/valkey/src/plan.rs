@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::Utf8Path;
 use doze_contract::{
     Bytes, Endpoint,
-    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
+    plan::{Body, Client, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
     protocol::{PlanCall, Toolchain},
 };
 use doze_driver::{PlanError, plan, url};
@@ -58,6 +58,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
             variable: Some("REDIS_URL".to_owned()),
             url: Some(client_url(endpoint, password)),
             attributes: BTreeMap::new(),
+            client: Some(cli(endpoint, password)),
         },
         clients_speak_first: true,
         generates_code: false,
@@ -115,6 +116,25 @@ fn configuration(path: &Utf8Path, major: u32) -> String {
     escaped
 }
 
+/// The password is left out of the arguments, which everybody can read in the process table.
+fn cli(endpoint: &Endpoint, password: Option<&str>) -> Client {
+    let args = match endpoint {
+        Endpoint::Tcp(address) => vec![
+            "-h".to_owned(),
+            address.ip().to_string(),
+            "-p".to_owned(),
+            address.port().to_string(),
+        ],
+        Endpoint::Unix(path) => vec!["-s".to_owned(), path.to_string()],
+    };
+    let password = password.map(|text| ("REDISCLI_AUTH".to_owned(), text.to_owned()));
+    Client {
+        programs: ["valkey-cli", "redis-cli"].map(str::to_owned).into(),
+        args,
+        env: password.into_iter().collect(),
+    }
+}
+
 /// A URL as redis-py, go-redis and ioredis read it; the first two know the form for a unix
 /// socket. The command line clients take a user that is left out for one without a name.
 fn client_url(endpoint: &Endpoint, password: Option<&str>) -> String {
@@ -130,6 +150,16 @@ fn client_url(endpoint: &Endpoint, password: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_client_has_its_password_by_the_environment_alone() {
+        let client = cli(&"[::1]:6379".parse().unwrap(), Some("s3cret"));
+        assert_eq!(client.args, ["-h", "::1", "-p", "6379"]);
+        assert_eq!(client.env["REDISCLI_AUTH"], "s3cret");
+        let client = cli(&"unix:/run/a b/c.sock".parse().unwrap(), None);
+        assert_eq!(client.args, ["-s", "/run/a b/c.sock"]);
+        assert!(client.env.is_empty());
+    }
 
     #[test]
     fn the_path_of_the_configuration_is_no_pattern() {
