@@ -2,12 +2,13 @@
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::AsFd, unix::net::UnixStream},
     time::Duration,
 };
 
 use camino::Utf8Path;
 use doze_contract::status::{Question, Status, WAKE_FAILED, WAKE_READY};
+use rustix::fs::inotify::{self, WatchFlags};
 
 /// An activator answers its status socket at once; one that does not is not one to wait for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,6 +45,12 @@ pub fn status(socket: &Utf8Path) -> io::Result<Option<Status>> {
         Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A connection to the status socket, which says nothing and ends with the activator; nothing if the
+/// instance is asleep.
+pub fn line(socket: &Utf8Path) -> io::Result<Option<UnixStream>> {
+    connect(socket)
 }
 
 /// Stops the engine now and waits until it is gone; whether there was one.
@@ -87,6 +94,18 @@ impl Hold {
     pub fn lost(mut self) {
         io::copy(&mut self.0, &mut io::sink()).unwrap_or_default();
     }
+}
+
+/// Has an inotify(7) instance tell when something in a folder of sockets comes or goes: an
+/// activator binds its status socket when it starts, and takes it away when it leaves.
+pub fn watch_folder(watch: impl AsFd, folder: &Utf8Path) -> io::Result<()> {
+    let changes = WatchFlags::CREATE
+        | WatchFlags::DELETE
+        | WatchFlags::MOVED_TO
+        | WatchFlags::DELETE_SELF
+        | WatchFlags::ONLYDIR;
+    inotify::add_watch(watch, folder.as_std_path(), changes)?;
+    Ok(())
 }
 
 fn connect(socket: &Utf8Path) -> io::Result<Option<UnixStream>> {

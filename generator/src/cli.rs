@@ -7,9 +7,12 @@
 mod groups;
 mod registry;
 
+use std::time::Duration;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use doze_contract::duration;
 
 pub use self::{
     groups::{GROUPS, command},
@@ -193,6 +196,9 @@ pub enum Command {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Remove all that doze has of the project, its data too
     ///
@@ -204,6 +210,9 @@ pub enum Command {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Take the sockets down and stop what is awake
     ///
@@ -219,17 +228,30 @@ pub enum Command {
     },
     /// Show every instance, and wake none
     ///
-    /// Names data directories that no declared instance owns, too.
+    /// The table is as wide as the terminal: a narrow one leaves columns out and cuts addresses, a
+    /// pipe has everything. Below it stand the reasons of failures, and data directories that no
+    /// declared instance owns.
+    ///
+    /// CLIENTS counts connections, and behind a `+` other reasons to be awake: dependents, `doze
+    /// hold`. MEMORY is that of all its processes, with what they share counted once. CPU is of one
+    /// processor, on average since it woke; with `--watch` since the last look.
     Status {
-        /// Print JSON, with process ids, boot times and the reason of a failure
-        #[arg(long)]
+        /// Print JSON, with process ids, boot times, limits and the reason of a failure
+        #[arg(long, conflicts_with_all = ["graph", "watch"])]
         json: bool,
+        /// Print a tree: below each instance what it depends on
+        #[arg(long)]
+        graph: bool,
+        /// Show it again each second, and whenever an instance wakes or leaves, until q or Ctrl-C
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Print the variables that clients read: eval "$(doze env)"
     ///
     /// Two for each instance: the one that clients of its engine look for, and `DOZE_<NAME>_URL`. The
     /// first instance of an engine has the former as it is (`DATABASE_URL`, `REDIS_URL`); further
-    /// ones have their own name behind it (`DATABASE_URL_REPORTS`).
+    /// ones have their own name behind it (`DATABASE_URL_REPORTS`), and which one has the plain name
+    /// is told on standard error. Nobody is woken.
     Env {
         /// Only those of these instances
         names: Vec<String>,
@@ -266,6 +288,9 @@ pub enum Command {
     Wake {
         /// The instance
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Stop an instance now; the next client wakes it again
     ///
@@ -273,17 +298,72 @@ pub enum Command {
     Sleep {
         /// The instance
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
-    /// Print what an instance and its activator said
+    /// Start anew what is awake and what has failed
     ///
-    /// Lines of the activator start with `doze:`. A log has at most 8 MiB; then the older half
-    /// goes.
-    Logs {
+    /// Stops what is awake, dependents first, and wakes it again; starts anew what has failed. What
+    /// sleeps goes on sleeping. A process that has ended is started by its name. Under systemd the
+    /// failures are forgotten, and with them how often it was started again. Returns when all are
+    /// ready.
+    Restart {
+        /// Only these instances
+        names: Vec<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Wait until instances are ready, or asleep; wake none
+    ///
+    /// Waits until each was seen ready, or asleep, and brings none into that state: `doze wake` and
+    /// `doze sleep` do. It may be called before the project is up. Exits with 1 when the time is
+    /// over, and at once if an instance that it waits for could not boot.
+    Wait {
+        /// The instances
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// What to wait for
+        #[command(flatten)]
+        until: WaitUntil,
+        /// How long to wait at most
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
+        timeout: Duration,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open the client of an engine, connected to an instance
+    ///
+    /// Becomes the client that people use by hand: `psql` for Postgres, `valkey-cli` or `redis-cli`
+    /// for Valkey. It is looked for beside the engine, then in `PATH`. What stands behind `--` is
+    /// handed on to it. A password reaches it by the environment. Its first word to the instance
+    /// wakes that.
+    Shell {
         /// The instance
         name: String,
+        /// What else the client is told
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Print what instances and their activators said
+    ///
+    /// Of all, without a name. The lines of several have their names in front, one instance after
+    /// the other; with `-f` the new ones as they come. Lines of the activator start with `doze:`. A
+    /// log has at most 8 MiB; then the older half goes.
+    Logs {
+        /// Only these instances
+        names: Vec<String>,
         /// Go on with what comes
         #[arg(short, long)]
         follow: bool,
+        /// Only since each was started the last time
+        #[arg(long)]
+        since_boot: bool,
+        /// Only so many of the last lines of each
+        #[arg(short = 'n', long, value_name = "COUNT")]
+        lines: Option<usize>,
     },
     /// Print the URL of an instance
     ///
@@ -485,6 +565,18 @@ pub enum DriverCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What `doze wait` waits for.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(required = true, multiple = false)]
+pub struct WaitUntil {
+    /// Until they are ready
+    #[arg(long)]
+    pub ready: bool,
+    /// Until they are asleep
+    #[arg(long)]
+    pub asleep: bool,
 }
 
 /// The form of `doze env`.

@@ -24,14 +24,17 @@ mod register;
 mod registry;
 mod removal;
 mod reset;
+mod restart;
 mod run;
 mod schema;
 mod search;
+mod shell;
 mod sleep;
 mod status;
 mod store;
 mod structure;
 mod up;
+mod wait;
 mod wake;
 
 use std::{collections::BTreeSet, process::ExitCode, rc::Rc};
@@ -42,6 +45,7 @@ use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
 use doze_registry::Store;
 use rustix::fs::Mode;
 
+use self::{status::View, wait::Until};
 use crate::{
     cli::{self, Cli, Command, DriverCommand, LockCommand, StoreCommand},
     compile::{self, Host},
@@ -123,15 +127,50 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Down { unregister } => register::down(&context, unregister).map(done),
         Command::Plan { check, json, prune } => plan::run(&context, check, json, prune).map(done),
         Command::Apply { yes, prune } => apply::run(&context, yes, prune).map(done),
-        Command::Reset { name, yes } => reset::run(&context, &name, yes).map(done),
-        Command::Destroy { yes } => destroy::run(&context, yes).map(done),
-        Command::Status { json } => status::run(&context, json).map(done),
         Command::Env { names, format } => env::print_all(&context, &names, format).map(done),
+        Command::Reset { name, yes, json } => reset::run(&context, &name, yes, json).map(done),
+        Command::Destroy { yes, json } => destroy::run(&context, yes, json).map(done),
+        Command::Status { json, graph, watch } => {
+            let view = match (json, graph, watch) {
+                (true, ..) => View::Json,
+                (_, graph, true) => View::Watch { graph },
+                (_, true, _) => View::Graph,
+                _ => View::Table,
+            };
+            status::run(&context, view).map(done)
+        }
         Command::Run { command } => run::run(&context, &command),
         Command::Hold { names, command } => hold::run(&context, &names, &command),
-        Command::Wake { name } => wake::run(&context, &name).map(done),
-        Command::Sleep { name } => sleep::run(&context, &name).map(done),
-        Command::Logs { name, follow } => logs::run(&context, &name, follow).map(done),
+        Command::Wake { name, json } => wake::run(&context, &name, json).map(done),
+        Command::Sleep { name, json } => sleep::run(&context, &name, json).map(done),
+        Command::Restart { names, json } => restart::run(&context, &names, json).map(done),
+        Command::Wait {
+            names,
+            until,
+            timeout,
+            json,
+        } => {
+            let until = if until.ready {
+                Until::Ready
+            } else {
+                Until::Asleep
+            };
+            wait::run(&context, &names, until, timeout, json).map(done)
+        }
+        Command::Shell { name, args } => shell::run(&context, &name, &args).map(done),
+        Command::Logs {
+            names,
+            follow,
+            since_boot,
+            lines,
+        } => {
+            let wanted = logs::Wanted {
+                follow,
+                since_boot,
+                lines,
+            };
+            logs::run(&context, &names, wanted).map(done)
+        }
         Command::Url { name } => env::url(&context, &name).map(done),
         Command::Output { name, json } => output::run(&context, name.as_deref(), json).map(done),
         Command::Driver { command } => match command {
@@ -309,6 +348,29 @@ impl Context {
         }
         let names = file.blocks.iter().map(|block| block.name.as_str());
         Err(unknown_instance(name, &file.name, names))
+    }
+
+    /// The instances of these names; without any, all that the file declares.
+    fn instances(&self, names: &[String]) -> Result<(ProjectName, Vec<InstanceName>), Failure> {
+        let file = self.file()?;
+        let all = || file.blocks.iter().map(|block| &block.name);
+        if names.is_empty() {
+            return Ok((file.name.clone(), all().cloned().collect()));
+        }
+        let mut found: Vec<InstanceName> = Vec::new();
+        for name in names {
+            let Some(block) = file.block(name) else {
+                return Err(unknown_instance(
+                    name,
+                    &file.name,
+                    all().map(InstanceName::as_str),
+                ));
+            };
+            if !found.contains(&block.name) {
+                found.push(block.name.clone());
+            }
+        }
+        Ok((file.name.clone(), found))
     }
 
     /// Where the files of a project belong.

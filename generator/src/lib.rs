@@ -30,6 +30,7 @@ pub mod supply;
 mod systemd;
 pub mod toolchain;
 pub mod tree;
+mod usage;
 mod variables;
 
 pub use commands::run;

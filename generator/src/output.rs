@@ -6,6 +6,9 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use rustix::termios::{Winsize, tcgetwinsize};
+use serde::Serialize;
+
 /// Colours, on a terminal that wants them (<https://no-color.org>).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint(bool);
@@ -19,6 +22,12 @@ impl Paint {
     /// For standard error.
     pub(crate) fn stderr() -> Self {
         Self(wanted(&io::stderr()))
+    }
+
+    /// Without colours.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(false)
     }
 
     /// Whether there is colour at all.
@@ -42,7 +51,7 @@ impl Paint {
         self.style("33", text)
     }
 
-    fn style(self, code: &str, text: impl Display) -> String {
+    pub(crate) fn style(self, code: &str, text: impl Display) -> String {
         if self.0 {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -57,6 +66,22 @@ fn wanted(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !no_color && !dumb
 }
 
+/// How wide the terminal at standard output is, in columns; nothing if there is none.
+pub(crate) fn columns() -> Option<usize> {
+    size().map(|size| size.ws_col.into())
+}
+
+/// How high it is, in rows.
+pub(crate) fn rows() -> Option<usize> {
+    size().map(|size| size.ws_row.into())
+}
+
+fn size() -> Option<Winsize> {
+    // One that does not know says 0.
+    let size = tcgetwinsize(io::stdout()).ok();
+    size.filter(|size| size.ws_col > 0 && size.ws_row > 0)
+}
+
 /// Prints to standard output.
 pub(crate) fn print(text: fmt::Arguments<'_>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -68,6 +93,12 @@ pub(crate) fn print(text: fmt::Arguments<'_>) -> io::Result<()> {
 pub(crate) fn print_lines(lines: &[String]) -> io::Result<()> {
     let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
     print(format_args!("{text}"))
+}
+
+/// Prints a value as JSON to standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    print(format_args!("{text}\n"))
 }
 
 /// Prints to standard error. If that is gone there is nobody to tell.

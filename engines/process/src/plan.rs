@@ -53,6 +53,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
             variable: None,
             url: url(call.endpoints.first()),
             attributes: BTreeMap::new(),
+            client: None,
         },
         start,
         clients_speak_first: block.lazy,

@@ -11,11 +11,15 @@ use super::Cli;
 pub const GROUPS: [(&str, &[&str]); 6] = [
     (
         "A project",
-        &["init", "import", "plan", "apply", "up", "down", "destroy"],
+        &[
+            "init", "import", "lint", "fmt", "plan", "apply", "up", "down", "destroy",
+        ],
     ),
     (
         "Its instances",
-        &["status", "logs", "wake", "sleep", "hold", "reset"],
+        &[
+            "status", "dash", "logs", "shell", "wake", "sleep", "restart", "wait", "hold", "reset",
+        ],
     ),
     (
         "For programs",
@@ -25,7 +29,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("For publishers", &["registry", "driver"]),
     (
         "This program",
-        &["demo", "completions", "man", "version", "help"],
+        &["doctor", "demo", "completions", "man", "version", "help"],
     ),
 ];
 

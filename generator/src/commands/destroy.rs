@@ -10,6 +10,7 @@ use doze_contract::{InstanceName, ProjectName};
 use doze_registry::lock::FileLock;
 use doze_units::Prefix;
 use indicatif::HumanBytes;
+use serde_json::json;
 
 use super::{Context, confirm, observed, register, removal, up};
 use crate::{
@@ -17,11 +18,11 @@ use crate::{
     config, data,
     failure::Failure,
     foreground, fsx,
-    output::{complain, print_lines},
+    output::{complain, print_json, print_lines},
     systemd::{self, Systemd},
 };
 
-pub(super) fn run(context: &Context, yes: bool) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, yes: bool, json: bool) -> Result<(), Failure> {
     let source = config::find(context.config.as_deref(), &context.dirs.here)?;
     let project = context.project_name()?;
     up::refuse_taken_name(context, &project, &source)?;
@@ -44,6 +45,10 @@ pub(super) fn run(context: &Context, yes: bool) -> Result<(), Failure> {
         data::remove(&path).map_err(cannot_remove(&path))?;
     }
     home(context, &project, lock)?;
+    if json {
+        let answer = json!({ "project": project, "removed": harm.len() });
+        return print_json(&answer).map_err(Failure::io("print"));
+    }
     print_lines(&[format!("doze has nothing of {project} any more")]).map_err(Failure::io("print"))
 }
 

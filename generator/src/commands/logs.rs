@@ -1,77 +1,70 @@
-//! `doze logs NAME`.
+//! `doze logs [NAMES…]`: what instances and their activators said.
+//!
+//! Owns which lines are shown, and how. The files are the activators'.
 
-use std::{
-    fs::{self, File},
-    io::{self, Seek, SeekFrom, Write},
-    mem::MaybeUninit,
-    os::unix::fs::MetadataExt,
-};
+mod tail;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::inotify;
+use std::io::{self, Write};
 
+use doze_contract::{InstanceName, ProjectName};
+
+use self::tail::Tail;
 use super::Context;
-use crate::{
-    failure::Failure,
-    fsx::{make_folder, missing_is_none},
-};
+use crate::{failure::Failure, output::Paint};
 
-pub(super) fn run(context: &Context, name: &str, follow: bool) -> Result<(), Failure> {
-    let (project, instance) = context.instance(name)?;
-    let log = context.dirs.instance(&project, &instance).log;
-    let print = || {
-        copy(&older(&log))?;
-        if follow { follow_log(&log) } else { copy(&log) }
+/// Which lines of the logs are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) follow: bool,
+    /// Only what was said since each was started the last time.
+    pub(super) since_boot: bool,
+    /// Only so many of the last lines of each.
+    pub(super) lines: Option<usize>,
+}
+
+pub(super) fn run(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failure> {
+    let (project, instances) = context.instances(names)?;
+    let prefixes = prefixes(&instances, Paint::stdout());
+    let tail = |(instance, prefix): (&InstanceName, String)| {
+        Tail::new(context.dirs.instance(&project, instance).log, prefix)
     };
-    print().map_err(Failure::io(format!("read {log}")))
-}
-
-/// What the log was before it was full the last time.
-fn older(log: &Utf8Path) -> Utf8PathBuf {
-    format!("{log}.1").into()
-}
-
-fn copy(path: &Utf8Path) -> io::Result<()> {
-    match missing_is_none(File::open(path))? {
-        Some(mut file) => io::copy(&mut file, &mut io::stdout().lock()).map(drop),
-        None => Ok(()),
-    }
-}
-
-/// Prints the log and what is added to it, until somebody interrupts. A log that is replaced by a
-/// new one is followed to its end, and then the new one.
-fn follow_log(log: &Utf8Path) -> io::Result<()> {
-    let folder = log.parent().unwrap_or(Utf8Path::new("/"));
-    make_folder(folder)?;
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-    let changes =
-        inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
-    inotify::add_watch(&watch, folder.as_std_path(), changes)?;
-    let mut events = [MaybeUninit::uninit(); 4096];
-    let mut events = inotify::Reader::new(&watch, &mut events);
-    let mut current: Option<File> = None;
-    loop {
-        if let Some(file) = &mut current {
-            drain(file)?;
+    let mut tails: Vec<_> = instances.iter().zip(prefixes).map(tail).collect();
+    let folder = logs(context, &project);
+    let mut print = || {
+        // Watched before anything is read, so that nothing is missed in between.
+        let watch = wanted.follow.then(|| tail::watch(&folder)).transpose()?;
+        let mut stdout = io::stdout().lock();
+        for tail in &mut tails {
+            tail.begin(wanted, &mut stdout)?;
         }
-        let there = missing_is_none(fs::metadata(log))?.map(|found| found.ino());
-        let open = current
-            .as_ref()
-            .map(|file| file.metadata().map(|found| found.ino()));
-        if there.is_some() && there != open.transpose()? {
-            current = missing_is_none(File::open(log))?;
-            continue;
-        }
-        events.next()?;
-    }
+        stdout.flush()?;
+        watch.map_or(Ok(()), |watch| {
+            tail::follow(&watch, &mut tails, &mut stdout)
+        })
+    };
+    print().map_err(Failure::io("print the logs"))
 }
 
-fn drain(file: &mut File) -> io::Result<()> {
-    let at = file.stream_position()?;
-    if file.metadata()?.len() < at {
-        file.seek(SeekFrom::Start(0))?;
+/// The folder that holds the logs of a project.
+fn logs(context: &Context, project: &ProjectName) -> camino::Utf8PathBuf {
+    context.dirs.project(project).join("logs")
+}
+
+/// What stands before each line of an instance, if there are several.
+fn prefixes(instances: &[InstanceName], paint: Paint) -> Vec<String> {
+    const COLOURS: [&str; 6] = ["36", "33", "32", "35", "34", "31"];
+    let width = |name: &InstanceName| name.as_str().chars().count();
+    let widest = instances.iter().map(width).max().unwrap_or(0);
+    let prefix = |(name, colour): (&InstanceName, &&str)| {
+        let blanks = " ".repeat(widest - width(name));
+        paint.style(colour, format_args!("{name}{blanks} |")) + " "
+    };
+    if instances.len() < 2 {
+        return vec![String::new(); instances.len()];
     }
-    let mut stdout = io::stdout().lock();
-    io::copy(file, &mut stdout)?;
-    stdout.flush()
+    instances
+        .iter()
+        .zip(COLOURS.iter().cycle())
+        .map(prefix)
+        .collect()
 }

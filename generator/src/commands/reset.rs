@@ -9,6 +9,7 @@ use std::{
 use doze_contract::{InstanceName, Plan, ProjectName, plan::Paths};
 use doze_registry::lock::FileLock;
 use indicatif::HumanBytes;
+use serde_json::json;
 
 use super::{Context, confirm, removal, status, up};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     changes::crowd,
     data,
     failure::Failure,
-    output::{complain, print_lines},
+    output::{complain, print_json, print_lines},
 };
 
 /// How long clients may win the race for the instance again and again.
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// How long an engine that was told to sleep may take before somebody else must have woken it.
 const AGAIN: Duration = Duration::from_secs(1);
 
-pub(super) fn run(context: &Context, name: &str, yes: bool) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, name: &str, yes: bool, json: bool) -> Result<(), Failure> {
     let (project, instance) = context.instance(name)?;
     let source = context.file()?.path;
     up::refuse_taken_name(context, &project, &source)?;
@@ -50,6 +51,10 @@ pub(super) fn run(context: &Context, name: &str, yes: bool) -> Result<(), Failur
         removal::remove_locked(&paths, lock)?;
         "its data is gone; the next client has it made anew"
     };
+    if json {
+        let answer = json!({ "name": name, "removed_bytes": size });
+        return print_json(&answer).map_err(Failure::io("print"));
+    }
     print_lines(&[format!("{name}: {done}")]).map_err(Failure::io("print"))
 }
 

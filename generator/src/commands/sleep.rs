@@ -1,24 +1,27 @@
 //! `doze sleep NAME`.
 
 use doze_units::Prefix;
+use serde_json::json;
 
 use super::{Context, observed::Holder, status};
-use crate::{awake, compile::starts_with_project, failure::Failure};
+use crate::{awake, compile::starts_with_project, failure::Failure, output::print_json};
 
 /// Stops the engine. That it sleeps already is as good.
-pub(super) fn run(context: &Context, name: &str) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failure> {
     let (project, instance) = context.instance(name)?;
     let socket = context.dirs.instance(&project, &instance).status_socket;
     let was_awake = awake::sleep(&socket).map_err(Failure::io(format!("stop `{name}`")))?;
-    if was_awake {
-        return Ok(());
-    }
     // One that failed may be about to be started again.
     let plan = status::plan(context, &project, &instance)?;
-    if plan.as_ref().is_some_and(starts_with_project)
+    if !was_awake
+        && plan.as_ref().is_some_and(starts_with_project)
         && let Some(systemd) = Holder::find(context, &project)?.systemd()
     {
         systemd.stop(&[Prefix::of(&project).service(&instance)])?;
+    }
+    if json {
+        let answer = json!({ "name": name, "was_awake": was_awake });
+        print_json(&answer).map_err(Failure::io("print"))?;
     }
     Ok(())
 }

@@ -1,29 +1,43 @@
 //! `doze wake NAME`, and what it shares with `doze hold`: to wake is to hold for a moment.
 
-use std::slice;
+use std::{slice, time::Instant};
 
 use camino::Utf8Path;
 use doze_contract::{InstanceName, ProjectName, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
+use serde_json::json;
 
 use super::{Context, observed::Holder, status};
 use crate::{
     awake::{self, Call, Hold, Wake},
     compile::starts_with_project,
     failure::Failure,
+    output::print_json,
 };
 
-pub(super) fn run(context: &Context, name: &str) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failure> {
+    let begin = Instant::now();
     let (project, instance) = context.instance(name)?;
     let socket = context.dirs.instance(&project, &instance).wake_socket;
     rearm(context, &project, &instance)?;
-    ready(name, call(name, &socket)?).map(drop)
+    let hold = ready(name, call(name, &socket)?)?;
+    if json {
+        let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let answer = json!({ "name": name, "state": "ready", "waited_ms": waited });
+        print_json(&answer).map_err(Failure::io("print"))?;
+    }
+    drop(hold);
+    Ok(())
 }
 
 /// Has the manager forget how often an instance that starts with its project was started, for this
 /// is no retry: at the limit the wake socket is closed, and before it a start would wait until the
 /// next retry is due.
-fn rearm(context: &Context, project: &ProjectName, instance: &InstanceName) -> Result<(), Failure> {
+pub(super) fn rearm(
+    context: &Context,
+    project: &ProjectName,
+    instance: &InstanceName,
+) -> Result<(), Failure> {
     let plan = status::plan(context, project, instance)?;
     if !plan.as_ref().is_some_and(starts_with_project) {
         return Ok(());
@@ -50,11 +64,16 @@ fn rearm(context: &Context, project: &ProjectName, instance: &InstanceName) -> R
 /// Wakes an instance, which has to be up.
 pub(super) fn call(name: &str, socket: &Utf8Path) -> Result<Call, Failure> {
     let called = awake::call(socket).map_err(Failure::io(format!("wake `{name}`")))?;
-    called.ok_or_else(|| Failure::Plain {
+    called.ok_or_else(|| not_up(name))
+}
+
+/// The failure of what needs an address that nobody holds.
+pub(super) fn not_up(name: &str) -> Failure {
+    Failure::Plain {
         message: format!("`{name}` is not up"),
         hint: Some("doze up".into()),
         exit: Exit::Failed,
-    })
+    }
 }
 
 /// Waits until it is ready.

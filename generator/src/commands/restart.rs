@@ -1,0 +1,119 @@
+//! `doze restart [NAMES…]`: what runs, and what has failed, is started anew; what sleeps goes on
+//! sleeping.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doze_contract::{InstanceName, Plan, ProjectName, plan::Start};
+use doze_units::{Prefix, manager::UnitState};
+use serde_json::json;
+
+use super::{Context, observed::Holder, status, wake};
+use crate::{
+    awake,
+    failure::Failure,
+    output::{complain, print_json},
+};
+
+pub(super) fn run(context: &Context, names: &[String], json: bool) -> Result<(), Failure> {
+    let (project, instances) = context.instances(names)?;
+    let plans = instances
+        .iter()
+        .map(|instance| status::plan(context, &project, instance));
+    let plans: Result<Vec<_>, _> = plans.collect();
+    let plans: Vec<Plan> = plans?.into_iter().flatten().collect();
+    if let Some(name) = names.iter().find(|name| {
+        let mut plans = plans.iter();
+        !plans.any(|plan| plan.instance.as_str() == *name)
+    }) {
+        return Err(wake::not_up(name));
+    }
+    let holder = Holder::find(context, &project)?;
+    let failed = failed(&project, &instances, &holder)?;
+    let mut chosen = Vec::new();
+    for plan in dependents_first(&plans) {
+        let ended = matches!(plan.body.start, Start::WithProject(_));
+        let was_awake = awake::sleep(&plan.paths.status_socket)
+            .map_err(Failure::io(format!("stop `{}`", plan.instance)))?;
+        // A process that is over is started by name; together with all others only if it failed.
+        if was_awake || failed.contains(&plan.instance) || ended && !names.is_empty() {
+            chosen.push(plan);
+        }
+    }
+    if let Some(systemd) = holder.systemd() {
+        // How often it was started counts from here.
+        let prefix = Prefix::of(&project);
+        let services = chosen.iter().map(|plan| prefix.service(&plan.instance));
+        systemd.forget(&services.collect::<Vec<_>>())?;
+    }
+    for plan in &chosen {
+        wake::rearm(context, &project, &plan.instance)?;
+    }
+    // All are called before any is waited for, so that they boot at the same time.
+    let called = chosen.iter().map(|plan| {
+        let name = plan.instance.as_str();
+        Ok((name, wake::call(name, &plan.paths.wake_socket)?))
+    });
+    let mut restarted = Vec::new();
+    for (name, call) in called.collect::<Result<Vec<_>, Failure>>()? {
+        drop(wake::ready(name, call)?);
+        if !json {
+            complain(format_args!("{name}: is ready again\n"));
+        }
+        restarted.push(name);
+    }
+    if json {
+        let answer = json!({ "restarted": restarted });
+        return print_json(&answer).map_err(Failure::io("print"));
+    }
+    if restarted.is_empty() {
+        complain(format_args!("nothing is awake, so nothing was restarted\n"));
+    }
+    Ok(())
+}
+
+/// The instances whose last run failed, as far as the manager knows.
+fn failed<'a>(
+    project: &ProjectName,
+    instances: &'a [InstanceName],
+    holder: &Holder,
+) -> Result<BTreeSet<&'a InstanceName>, Failure> {
+    let Some(systemd) = holder.systemd() else {
+        return Ok(BTreeSet::new());
+    };
+    let prefix = Prefix::of(project);
+    let states = systemd.states(project)?;
+    let has_failed = |instance: &&InstanceName| {
+        let state = states.get(&prefix.service(instance));
+        state.is_some_and(UnitState::is_failed)
+    };
+    Ok(instances.iter().filter(has_failed).collect())
+}
+
+/// Each after all that depend on it.
+fn dependents_first(plans: &[Plan]) -> Vec<&Plan> {
+    let by_name: BTreeMap<_, _> = plans.iter().map(|plan| (&plan.instance, plan)).collect();
+    let mut order = Vec::new();
+    let mut seen = BTreeSet::new();
+    for plan in plans {
+        add(plan, &by_name, &mut seen, &mut order);
+    }
+    order.reverse();
+    order
+}
+
+/// Adds a plan behind all that it depends on.
+fn add<'a>(
+    plan: &'a Plan,
+    by_name: &BTreeMap<&'a InstanceName, &'a Plan>,
+    seen: &mut BTreeSet<&'a InstanceName>,
+    order: &mut Vec<&'a Plan>,
+) {
+    if !seen.insert(&plan.instance) {
+        return;
+    }
+    let held = plan.holds.iter();
+    for below in held.filter_map(|held| by_name.get(&held.instance)) {
+        add(below, by_name, seen, order);
+    }
+    order.push(plan);
+}
