@@ -28,8 +28,9 @@ const ROUNDS: usize = 30;
 const INSTANCES: u16 = 300;
 
 /// A command, and how long it may take, in milliseconds.
-const COMMANDS: [(&str, Option<f64>); 4] = [
+const COMMANDS: [(&str, Option<f64>); 5] = [
     ("doze version", None),
+    ("doze status", Some(50.0)),
     ("doze env", Some(20.0)),
     ("doze url i7", Some(20.0)),
     ("doze up", Some(100.0)),
