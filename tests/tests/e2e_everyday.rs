@@ -19,6 +19,23 @@ use serde_json::Value;
 
 const BOUND: Duration = Duration::from_secs(30);
 
+macro_rules! in_both_modes {
+    ($($test:ident),* $(,)?) => {
+        mod systemd {
+            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Systemd); })*
+        }
+        mod foreground {
+            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Foreground); })*
+        }
+    };
+}
+
+in_both_modes!(
+    status_tells_what_is_used_and_wakes_nobody,
+    logs_of_many_have_names_and_can_be_shortened,
+    wait_tells_when_it_is_so_and_changes_nothing,
+);
+
 /// A shell line in a terminal of that size, in the project's folder.
 fn terminal(project: &Project, columns: u16, line: &str) -> Command {
     project.world.programs();
@@ -94,9 +111,8 @@ fn status_fits_every_terminal_and_has_colours_only_there() {
     assert_eq!(before, project.world.processes(), "somebody was woken");
 }
 
-#[test]
-fn status_tells_what_is_used_and_wakes_nobody() {
-    let Some(mut project) = Project::new(Mode::Systemd, "1h") else {
+fn status_tells_what_is_used_and_wakes_nobody(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "1h") else {
         return;
     };
     project.up();
@@ -230,9 +246,8 @@ fn status_watches_until_a_key_and_restores_the_terminal() {
     assert_eq!(refused.status.code(), Some(2), "a pipe is refused");
 }
 
-#[test]
-fn logs_of_many_have_names_and_can_be_shortened() {
-    let Some(mut project) = Project::new(Mode::Systemd, "1h") else {
+fn logs_of_many_have_names_and_can_be_shortened(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "1h") else {
         return;
     };
     project.up();
@@ -374,9 +389,8 @@ fn restart_leaves_asleep_what_sleeps() {
     assert_eq!(refused.status.code(), Some(0), "nothing is awake");
 }
 
-#[test]
-fn wait_tells_when_it_is_so_and_changes_nothing() {
-    let Some(mut project) = Project::new(Mode::Systemd, "1h") else {
+fn wait_tells_when_it_is_so_and_changes_nothing(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "1h") else {
         return;
     };
     let failed = |arguments: &[&str]| failed(&project, arguments);
