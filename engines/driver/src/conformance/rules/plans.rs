@@ -190,7 +190,8 @@ fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<
     })
 }
 
-/// Command lines and environments can be read by every user of the machine.
+/// Command lines can be read by every user of the machine, and environments by whatever the user runs. A
+/// client has no better place for a password than its environment.
 fn seclusion(world: &World, subject: &Subject) -> Result<(), Flaw> {
     let own = |member: &Member| member.own.is_some();
     let plan = world.plan("app", &subject.block)?;
@@ -208,6 +209,13 @@ fn seclusion(world: &World, subject: &Subject) -> Result<(), Flaw> {
         words.extend(&member.argv);
         words.extend(member.env.iter().flat_map(|(name, value)| [name, value]));
     }
+    words.extend(
+        plan.body
+            .connection
+            .client
+            .iter()
+            .flat_map(|client| &client.args),
+    );
     for word in words {
         demand(secrets.iter().all(|secret| !word.contains(secret)), || {
             format!("there is one in {word:?}")
