@@ -427,8 +427,8 @@ impl Instance {
         }
         // A service that leaves without having been ready counts as failed; nobody waits for the
         // service of one that its clients start, and they have been told.
-        let waited_for = self.plan.body.start != Start::OnDemand;
-        if !self.said_ready && !(waited_for && self.error.is_some()) {
+        let has_failed = self.plan.body.start != Start::OnDemand && self.error.is_some();
+        if !self.said_ready && !has_failed {
             notify::say(NotifyState::Ready);
         }
         notify::say(NotifyState::Stopping);
