@@ -252,6 +252,10 @@ pub enum Command {
     /// first instance of an engine has the former as it is (`DATABASE_URL`, `REDIS_URL`); further
     /// ones have their own name behind it (`DATABASE_URL_REPORTS`), and which one has the plain name
     /// is told on standard error. Nobody is woken.
+    /// Show every instance live, with keys to wake them and put them to sleep
+    #[command(visible_alias = "top")]
+    Dash,
+    /// Print the variables that clients read, for eval "$(doze env)"
     Env {
         /// Only those of these instances
         names: Vec<String>,

@@ -3,6 +3,7 @@
 mod apply;
 mod completions;
 mod confirm;
+mod dash;
 mod demo;
 mod destroy;
 mod down;
@@ -139,6 +140,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             };
             status::run(&context, view).map(done)
         }
+        Command::Reset { name, yes } => reset::run(&context, &name, yes).map(done),
+        Command::Destroy { yes } => destroy::run(&context, yes).map(done),
+        Command::Status { json } => status::run(&context, json).map(done),
+        Command::Dash => dash::run(&context).map(done),
+        Command::Env { format } => env::print_all(&context, format).map(done),
         Command::Run { command } => run::run(&context, &command),
         Command::Hold { names, command } => hold::run(&context, &names, &command),
         Command::Wake { name, json } => wake::run(&context, &name, json).map(done),

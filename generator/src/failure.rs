@@ -10,6 +10,7 @@ use crate::{
     cli::Form,
     compile::CompileError,
     config::ConfigError,
+    dash::DashError,
     diagnostic::{render, to_json},
     dirs::DirsError,
     drivers::DriverError,
@@ -32,6 +33,8 @@ pub(crate) enum Failure {
     Driver(#[from] DriverError),
     #[error(transparent)]
     Compile(#[from] CompileError),
+    #[error(transparent)]
+    Dash(#[from] DashError),
     #[error(transparent)]
     Foreground(#[from] ForegroundError),
     #[error(transparent)]
@@ -124,6 +127,7 @@ impl Failure {
             | Self::Dirs(_)
             | Self::Driver(_)
             | Self::Compile(_)
+            | Self::Dash(_)
             | Self::Foreground(_)
             | Self::Busy(_)
             | Self::Lock(_)
@@ -146,6 +150,7 @@ impl Failure {
             | Self::UnknownInstance { .. }
             | Self::NameTaken { .. } => Exit::Config,
             Self::Compile(_)
+            | Self::Dash(_)
             | Self::Foreground(_)
             | Self::Busy(_)
             | Self::Lock(_)

@@ -10,6 +10,7 @@ mod commands;
 pub mod compile;
 mod complete;
 pub mod config;
+mod dash;
 mod data;
 pub mod diagnostic;
 pub mod dirs;

@@ -1,0 +1,123 @@
+//! `doze dash`: the project on a terminal, live.
+//!
+//! The core is pure: [`model`] turns an event into the next state and what is to be done, [`view`]
+//! draws a state. Threads bring the events: the keyboard, the signals, the [`sampler`], the actions.
+//! Must not know: drivers; what is shown is what `doze status` reads, and wakes nobody.
+
+mod actions;
+mod layout;
+mod log;
+mod model;
+mod sample;
+mod sampler;
+mod signals;
+mod terminal;
+mod usage;
+mod view;
+
+use std::{
+    io,
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{self, Event as Input};
+
+pub(crate) use self::sampler::Source;
+use self::{
+    model::{Command, Event, Model, update},
+    sampler::{Ask, Sampler},
+    terminal::Screen,
+};
+use crate::{config::File, output::Paint};
+
+/// How long the sampler may be silent before that is said.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why the dashboard cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DashError {
+    /// Keys cannot be read, or nothing can be drawn.
+    #[error("cannot use the terminal")]
+    Terminal(#[source] io::Error),
+    /// Nobody would put the terminal back in order.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// Whether somebody can see and use a dashboard here.
+pub(crate) fn is_possible() -> bool {
+    use std::io::IsTerminal;
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Shows the project until the user quits or a signal says so. The terminal is then as it was.
+pub(crate) fn run(source: Source, file: File) -> Result<(), DashError> {
+    let (events, incoming) = mpsc::channel();
+    signals::watch(events.clone()).map_err(DashError::Signals)?;
+    let colour = Paint::stdout().is_on();
+    let folders = source.clone();
+    let project = file.name.clone();
+    // A file is not for other threads.
+    drop(file);
+    let mut screen = Screen::open(events.clone()).map_err(DashError::Terminal)?;
+    let asks = Sampler::start(source, events.clone());
+    read_keys(events.clone());
+    let mut model = Model::new(project.to_string(), colour, screen.size()?);
+    let mut heard = Instant::now();
+    loop {
+        screen.draw(|frame| view::draw(&model, frame))?;
+        let mut next = match incoming.recv_timeout(PATIENCE) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        // What has come meanwhile needs no picture of its own.
+        while let Some(event) = next {
+            if let Event::Sample(_) = event {
+                heard = Instant::now();
+            }
+            let (changed, commands) = update(model, event);
+            model = changed;
+            for command in commands {
+                let (dirs, project) = (&folders.dirs, &project);
+                match command {
+                    Command::Quit => return Ok(()),
+                    Command::Act(verb, name) => {
+                        let paths = dirs.instance(project, &name);
+                        actions::start(verb, name, paths, events.clone());
+                    }
+                    Command::Copy(text) => screen.copy(&text)?,
+                    // A sampler that is gone is told by its silence.
+                    Command::Look => drop(asks.send(Ask::Look)),
+                    Command::Watch(name) => drop(asks.send(Ask::Watch(name))),
+                }
+            }
+            next = incoming.try_recv().ok();
+        }
+        let silent = Some(heard.elapsed()).filter(|silent| *silent >= PATIENCE);
+        (model, _) = update(model, Event::Silent(silent));
+    }
+}
+
+/// Passes keys on. It ends with the process.
+fn read_keys(events: Sender<Event>) {
+    thread::spawn(move || {
+        loop {
+            let event = match event::read() {
+                Ok(Input::Key(key)) => Event::Key(key),
+                Ok(Input::Resize(width, height)) => Event::Resize(width, height),
+                Ok(Input::Paste(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => {
+                    continue;
+                }
+                // The terminal is gone.
+                Err(_) => Event::Stop,
+            };
+            let last = matches!(event, Event::Stop);
+            if events.send(event).is_err() || last {
+                return;
+            }
+        }
+    });
+}
