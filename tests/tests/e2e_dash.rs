@@ -1,0 +1,350 @@
+//! The dashboard in a real terminal (tmux), under a private systemd and in the foreground.
+#![expect(
+    clippy::expect_used,
+    reason = "a surprise fails the test, and says what it was"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use doze_tests::project::{Mode, Project, output, succeed};
+use doze_tests::{in_both_modes, needed, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+in_both_modes!(
+    every_key_does_what_it_says,
+    whoever_holds_the_sockets_may_go_and_come_back,
+);
+
+fn every_key_does_what_it_says(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "1h") else {
+        return;
+    };
+    project.up();
+    let Some(terminal) = Terminal::open(&project) else {
+        return;
+    };
+    terminal.start_dash("");
+    let holder = match mode {
+        Mode::Systemd => "held by systemd",
+        Mode::Foreground => "up in the foreground",
+    };
+    terminal.shows(&["shop", "0 of 2 awake", holder, "app: postgres"]);
+    for (key, title) in [
+        ("j", "cache: valkey"),
+        ("k", "app: postgres"),
+        ("Down", "cache: valkey"),
+        ("Up", "app: postgres"),
+        ("G", "cache: valkey"),
+        ("g", "app: postgres"),
+        ("End", "cache: valkey"),
+    ] {
+        terminal.press(key);
+        terminal.shows(&[title, "○ asleep", "sleeps in -"]);
+    }
+    assert_eq!(project.wakes("app") + project.wakes("cache"), 0);
+
+    terminal.press("w");
+    terminal.shows(&["`cache` is ready", "idling", "sleeps in 59m", " MB "]);
+    assert_eq!(project.state("cache"), "idling");
+    terminal.shows(&["cache is ready after"]);
+    terminal.press("s");
+    terminal.shows(&["`cache` is asleep", "○ asleep"]);
+    assert_eq!(project.state("cache"), "asleep");
+    terminal.press("Enter");
+    terminal.shows(&["`cache` is ready", "1 of 2 awake"]);
+    terminal.press("R");
+    terminal.shows(&["Restart `cache`?"]);
+    terminal.press("n");
+    terminal.shows(&["`cache` goes on"]);
+    assert_eq!(project.wakes("cache"), 2);
+    terminal.press("R");
+    terminal.press("y");
+    terminal.shows(&["`cache` is ready"]);
+    assert_eq!(project.wakes("cache"), 3);
+
+    terminal.press("y");
+    terminal.shows(&["the URL of `cache` is in the clipboard"]);
+    let url = project.run(&["url", "cache"]);
+    wait_until("the clipboard", BOUND, || {
+        match terminal.tmux(&["show-buffer"]) {
+            copied if copied == url.trim_end() => Ok(()),
+            other => Err(other),
+        }
+    });
+
+    terminal.press("Tab");
+    terminal.press("g");
+    terminal.shows(&["lines up"]);
+    terminal.press("G");
+    terminal.shows_not("lines up");
+    terminal.press("Tab");
+    terminal.press("l");
+    terminal.shows_not("instances");
+    terminal.press("Escape");
+    terminal.shows(&["instances"]);
+
+    terminal.press("/");
+    terminal.press("APP");
+    terminal.shows(&["/APP▏", "app: postgres"]);
+    terminal.shows_not("● cache");
+    terminal.press("Enter");
+    terminal.shows(&["instances: APP", "? help"]);
+    terminal.press("Escape");
+    terminal.shows(&["◐ cache"]);
+    terminal.press("?");
+    terminal.shows(&["┌ keys"]);
+    terminal.press("x");
+    terminal.shows_not("┌ keys");
+
+    let more = project.toml("1h") + "\n[valkey.\"größer\"]\nversion = 8\n";
+    project.declare(&more);
+    terminal.press("r");
+    terminal.shows(&["of 3 awake", "größer", "not up"]);
+    project.declare("name = \"shop\"\n[");
+    terminal.press("r");
+    terminal.shows(&["doze.toml is not read again", "größer"]);
+
+    terminal.resize(50, 10);
+    terminal.shows(&["has 50 columns and 10 rows"]);
+    terminal.resize(120, 40);
+    terminal.shows(&["└────", "/ filter", "größer"]);
+    let rows = terminal.screen().lines().count();
+    assert_eq!(rows, 40);
+    terminal.resize(60, 16);
+    terminal.shows(&["größer"]);
+    terminal.resize(80, 24);
+    terminal.shows(&["/ filter"]);
+    terminal.press("q");
+    terminal.is_as_before();
+}
+
+fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "1h") else {
+        return;
+    };
+    project.up();
+    let Some(terminal) = Terminal::open(&project) else {
+        return;
+    };
+    terminal.start_dash("");
+    terminal.shows(&["0 of 2 awake"]);
+    terminal.press("w");
+    terminal.shows(&["`app` is ready"]);
+    let (gone, back) = match mode {
+        Mode::Systemd => {
+            let pid = project.world.manager_pid().expect("there is one");
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            kill_process(pid.expect("a pid"), Signal::TERM).expect("it runs");
+            ("the user manager is gone", "held by systemd")
+        }
+        Mode::Foreground => {
+            project.signal_listener(Signal::TERM);
+            assert!(project.wait_for_listener(), "it ended well");
+            ("the listener is gone", "up in the foreground")
+        }
+    };
+    terminal.shows(&[gone, "0 of 2 awake", "not up"]);
+    terminal.press("w");
+    terminal.shows(&["`app` does not wake: it is not up"]);
+    if mode == Mode::Systemd {
+        project.world.restart_manager(Signal::TERM);
+    }
+    project.up();
+    terminal.shows(&[back, "asleep"]);
+    terminal.press("w");
+    terminal.shows(&["`app` is ready", "1 of 2 awake"]);
+    terminal.press("C-c");
+    terminal.is_as_before();
+}
+
+#[test]
+fn every_end_leaves_the_terminal_as_it_was() {
+    let Some(project) = Project::new(Mode::Systemd, "1h") else {
+        return;
+    };
+    let Some(terminal) = Terminal::open(&project) else {
+        return;
+    };
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        terminal.start_dash("");
+        terminal.shows(&["not up: `doze up`", "app: postgres"]);
+        terminal.press("w");
+        terminal.shows(&["`app` does not wake: it is not up"]);
+        let dash = |command: &str| command.ends_with("/doze dash") || command == "doze dash";
+        let mut running = project.running("doze");
+        running.retain(|process| dash(&process.command));
+        let pid = running
+            .first()
+            .and_then(|process| Pid::from_raw(process.pid));
+        kill_process(pid.expect("it runs"), signal).expect("it runs");
+        terminal.is_as_before();
+    }
+    for keys in [["?", "C-c"], ["/", "C-c"], ["R", "C-c"], ["l", "q"]] {
+        terminal.start_dash("");
+        terminal.shows(&["app: postgres"]);
+        terminal.press(keys[0]);
+        terminal.press(keys[1]);
+        terminal.is_as_before();
+    }
+}
+
+#[test]
+fn colour_is_there_unless_it_is_not_wanted() {
+    let Some(project) = Project::new(Mode::Systemd, "1h") else {
+        return;
+    };
+    let Some(terminal) = Terminal::open(&project) else {
+        return;
+    };
+    for (variables, coloured) in [("", true), ("NO_COLOR=1 ", false)] {
+        terminal.start_dash(variables);
+        terminal.shows(&["not up: `doze up`"]);
+        let painted = terminal.tmux(&["capture-pane", "-p", "-e"]);
+        // The first of all colours, red.
+        assert_eq!(painted.contains("\u{1b}[38;5;"), coloured, "{painted:?}");
+        terminal.press("q");
+        terminal.is_as_before();
+    }
+}
+
+#[test]
+fn without_a_terminal_there_is_no_dashboard() {
+    let Some(project) = Project::new(Mode::Systemd, "1h") else {
+        return;
+    };
+    for name in ["dash", "top"] {
+        let refused = output(&mut project.doze(&[name]));
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(refused.stdout.is_empty(), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("the dashboard needs a terminal"), "{said}");
+    }
+}
+
+/// A shell in a terminal of 80 columns and 24 rows, which goes with it.
+struct Terminal {
+    socket: PathBuf,
+    /// Where the shell writes how the terminal is set.
+    settings: PathBuf,
+}
+
+impl Terminal {
+    /// Opens it in the project's folder, as the project's user.
+    fn open(project: &Project) -> Option<Self> {
+        let found = Path::new("/usr/bin/tmux").is_file().then_some(());
+        needed("tmux", found)?;
+        // The shell finds doze in its PATH.
+        project.world.programs();
+        let temporary = project.world.dir().join("tmp");
+        let terminal = Self {
+            socket: temporary.join("tmux"),
+            settings: temporary.join("settings"),
+        };
+        let mut start = project.world.command("tmux");
+        start
+            .args(["-u", "-f", "/dev/null", "-S"])
+            .arg(&terminal.socket)
+            .args(["new-session", "-d", "-x", "80", "-y", "24", "-c"])
+            .arg(project.world.home().join("shop"))
+            .args(["env", "PS1=ready> ", "sh"]);
+        succeed(&mut start);
+        terminal.tmux(&["set-option", "-g", "status", "off"]);
+        terminal.tmux(&["set-option", "-s", "set-clipboard", "on"]);
+        terminal.tmux(&["set-option", "-s", "escape-time", "0"]);
+        terminal.resize(80, 24);
+        terminal.shows(&["ready>"]);
+        Some(terminal)
+    }
+
+    /// Starts the dashboard, with these words before it.
+    fn start_dash(&self, variables: &str) {
+        let file = self.settings.display();
+        let line = format!(
+            "clear; stty -a >{file}.1; {variables}doze dash; echo left with $?; stty -a >{file}.2"
+        );
+        self.press(&line);
+        self.press("Enter");
+    }
+
+    /// Waits until the dashboard is gone, and nothing of it is left.
+    #[track_caller]
+    fn is_as_before(&self) {
+        self.shows(&["left with 0", "ready>"]);
+        let settings = |number: u8| {
+            let file = format!("{}.{number}", self.settings.display());
+            fs::read_to_string(&file).expect("the shell wrote it")
+        };
+        assert!(!settings(1).is_empty());
+        assert_eq!(settings(1), settings(2));
+        let flags = self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]);
+        assert_eq!(flags, "0 1", "neither another screen nor a hidden cursor");
+        self.tmux(&["send-keys", "clear", "Enter"]);
+        self.shows_not("left with");
+    }
+
+    /// A key by tmux's name, or a text.
+    fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        self.tmux(&["resize-window", "-x", &columns, "-y", &rows]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until all of this is on the screen.
+    #[track_caller]
+    fn shows(&self, texts: &[&str]) {
+        wait_until(&format!("{texts:?}"), BOUND, || {
+            let screen = self.screen();
+            if texts.iter().all(|text| screen.contains(text)) {
+                Ok(())
+            } else {
+                Err(format!("\n{screen}"))
+            }
+        });
+    }
+
+    /// Waits until this is not on the screen.
+    #[track_caller]
+    fn shows_not(&self, text: &str) {
+        wait_until(&format!("no {text:?}"), BOUND, || {
+            let screen = self.screen();
+            if screen.contains(text) {
+                Err(format!("\n{screen}"))
+            } else {
+                Ok(())
+            }
+        });
+    }
+
+    /// What tmux says to a command.
+    #[track_caller]
+    fn tmux(&self, words: &[&str]) -> String {
+        let mut said = succeed(self.command().args(words));
+        said.truncate(said.trim_end_matches('\n').len());
+        said
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("/usr/bin/tmux");
+        command.args(["-u", "-S"]).arg(&self.socket);
+        command
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The world ends what this does not.
+        drop(self.command().arg("kill-server").output());
+    }
+}
