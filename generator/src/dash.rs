@@ -16,13 +16,14 @@ mod usage;
 mod view;
 
 use std::{
-    io,
+    io::{self, IsTerminal},
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
     time::{Duration, Instant},
 };
 
 use crossterm::event::{self, Event as Input};
+use doze_contract::ProjectName;
 
 pub(crate) use self::sampler::Source;
 use self::{
@@ -30,7 +31,7 @@ use self::{
     sampler::{Ask, Sampler},
     terminal::Screen,
 };
-use crate::{config::File, output::Paint};
+use crate::output::Paint;
 
 /// How long the sampler may be silent before that is said.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -48,19 +49,15 @@ pub(crate) enum DashError {
 
 /// Whether somebody can see and use a dashboard here.
 pub(crate) fn is_possible() -> bool {
-    use std::io::IsTerminal;
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// Shows the project until the user quits or a signal says so. The terminal is then as it was.
-pub(crate) fn run(source: Source, file: File) -> Result<(), DashError> {
+pub(crate) fn run(source: Source, project: &ProjectName) -> Result<(), DashError> {
     let (events, incoming) = mpsc::channel();
     signals::watch(events.clone()).map_err(DashError::Signals)?;
     let colour = Paint::stdout().is_on();
-    let folders = source.clone();
-    let project = file.name.clone();
-    // A file is not for other threads.
-    drop(file);
+    let dirs = source.dirs.clone();
     let mut screen = Screen::open(events.clone()).map_err(DashError::Terminal)?;
     let asks = Sampler::start(source, events.clone());
     read_keys(events.clone());
@@ -81,7 +78,6 @@ pub(crate) fn run(source: Source, file: File) -> Result<(), DashError> {
             let (changed, commands) = update(model, event);
             model = changed;
             for command in commands {
-                let (dirs, project) = (&folders.dirs, &project);
                 match command {
                     Command::Quit => return Ok(()),
                     Command::Act(verb, name) => {

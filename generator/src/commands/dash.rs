@@ -20,5 +20,5 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         dirs: context.dirs.clone(),
         control: context.control(&file.name),
     };
-    Ok(dash::run(source, file)?)
+    Ok(dash::run(source, &file.name)?)
 }

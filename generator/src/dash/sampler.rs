@@ -47,6 +47,17 @@ pub(crate) struct Source {
     pub(crate) control: Utf8PathBuf,
 }
 
+/// How much is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    /// The activators.
+    Instances,
+    /// And the init system.
+    Manager,
+    /// And the project, even if its file is the same: others belong to it.
+    Project,
+}
+
 /// What the sampler is told.
 #[derive(Debug)]
 pub(super) enum Ask {
@@ -100,23 +111,27 @@ impl Sampler {
         asked: &Receiver<Ask>,
         events: &Sender<Event>,
     ) -> Result<(), mpsc::SendError<Event>> {
-        let mut all = true;
+        let mut depth = Depth::Project;
         let mut looks = 0_u32;
         loop {
-            if let Some(sample) = self.look(all) {
+            if let Some(sample) = self.look(depth) {
                 events.send(Event::Sample(sample))?;
             }
             self.send_log(events)?;
-            all = loop {
+            depth = loop {
                 match asked.recv_timeout(PAUSE) {
-                    Ok(Ask::Look) => break true,
+                    Ok(Ask::Look) => break Depth::Project,
                     Ok(Ask::Watch(name)) => {
                         self.watched = Some((name, Mark::default()));
                         self.send_log(events)?;
                     }
                     Err(RecvTimeoutError::Timeout) => {
                         looks = looks.wrapping_add(1);
-                        break looks.is_multiple_of(MANAGER_EVERY);
+                        break if looks.is_multiple_of(MANAGER_EVERY) {
+                            Depth::Manager
+                        } else {
+                            Depth::Instances
+                        };
                     }
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
@@ -125,15 +140,15 @@ impl Sampler {
     }
 
     /// The project as it is now; nothing as long as its file was never read.
-    fn look(&mut self, all: bool) -> Option<Sample> {
-        self.read_file(all);
+    fn look(&mut self, depth: Depth) -> Option<Sample> {
+        self.read_file(depth == Depth::Project);
         let project = self.file.as_ref()?.name.clone();
         let listens = foreground::is_running(&self.source.control);
         if listens {
             self.systemd = None;
             self.units.clear();
             self.manager = Manager::Fine;
-        } else if all {
+        } else if depth >= Depth::Manager {
             self.ask_manager(&project);
         }
         let file = self.file.take()?;
