@@ -447,6 +447,15 @@ pub enum Command {
         #[command(subcommand)]
         command: DriverCommand,
     },
+    /// Say what is wrong here, and which command mends it
+    Doctor {
+        /// Do those that disturb nobody and remove nothing
+        #[arg(long)]
+        fix: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show how it works, in a throw-away project
     ///
     /// Connects to each engine of this machine twice, shows what happens, and takes everything

@@ -6,6 +6,7 @@ mod confirm;
 mod dash;
 mod demo;
 mod destroy;
+mod doctor;
 mod down;
 mod driver;
 mod env;
@@ -198,6 +199,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Search { word } => search::run(&context, word.as_deref()).map(done),
         Command::Info { engine } => info::run(&context, &engine).map(done),
         Command::Registry { command } => registry::run(&context, command).map(done),
+        Command::Doctor { fix, json } => doctor::run(&context, fix, json).map(done),
         Command::Demo => demo::run(&context).map(done),
         Command::Version => print(format_args!("doze {}\n", env!("CARGO_PKG_VERSION")))
             .map_err(Failure::io("print"))

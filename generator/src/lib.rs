@@ -14,6 +14,7 @@ mod dash;
 mod data;
 pub mod diagnostic;
 pub mod dirs;
+mod doctor;
 pub mod drivers;
 pub mod expression;
 mod failure;

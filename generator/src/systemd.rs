@@ -107,6 +107,36 @@ impl Systemd {
         Ok(fragments)
     }
 
+    /// The version of systemd.
+    pub(crate) fn version(&self) -> Result<String, SystemdError> {
+        Ok(self.runtime.block_on(self.manager.version())?)
+    }
+
+    /// The units whose files changed since the manager read them.
+    pub(crate) fn unread<'a>(
+        &self,
+        units: impl IntoIterator<Item = &'a UnitState>,
+    ) -> Result<Vec<&'a str>, SystemdError> {
+        let mut unread = Vec::new();
+        for unit in units {
+            if self.runtime.block_on(self.manager.needs_reload(unit))? {
+                unread.push(unit.name.as_str());
+            }
+        }
+        Ok(unread)
+    }
+
+    /// How a service or a socket ended last.
+    pub(crate) fn result(&self, unit: &UnitState) -> Result<String, SystemdError> {
+        Ok(if unit.name.ends_with(".socket") {
+            self.runtime.block_on(self.manager.socket(unit))?.result
+        } else if unit.name.ends_with(".service") {
+            self.runtime.block_on(self.manager.service(unit))?.result
+        } else {
+            unit.sub.clone()
+        })
+    }
+
     /// The controllers with which the manager can hold a service to its limits.
     pub(crate) fn controllers(&self) -> Result<Vec<Controller>, SystemdError> {
         Ok(self.runtime.block_on(self.manager.controllers())?)
