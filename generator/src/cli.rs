@@ -13,6 +13,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use doze_contract::duration;
+use doze_contract::{EngineName, name::NameError};
 
 pub use self::{
     groups::{GROUPS, command},
@@ -92,6 +93,10 @@ fn pair(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+fn engine(text: &str) -> Result<EngineName, NameError> {
+    EngineName::new(text)
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -100,10 +105,18 @@ pub enum Command {
     /// It gets an instance of every engine that is installed, in its newest version, at the port
     /// that clients expect or the next free one. Engines that have a driver but are not installed
     /// are written as comments, with the package to install.
+    ///
+    /// On a terminal it asks for the names, the ports, which of the engines found here are wanted,
+    /// and for a command of yours to run; it shows the file before it writes it. Ctrl-C at any point
+    /// writes nothing.
     Init {
         /// Replace one that is there
         #[arg(long)]
         force: bool,
+        /// With an instance of this engine, installed or not, and without questions; may be said
+        /// often
+        #[arg(long = "engine", value_name = "ENGINE", value_parser = engine)]
+        engines: Vec<EngineName>,
     },
     /// Write a doze.toml from what another tool declares
     #[command(disable_help_subcommand = true)]
@@ -246,16 +259,18 @@ pub enum Command {
         #[arg(short, long)]
         watch: bool,
     },
+    /// Show every instance live, with keys to wake them and put them to sleep
+    ///
+    /// On the whole terminal, with the log of the selected one; `?` tells the keys. It wakes none by
+    /// itself. Exits with 2 where its input or its output is no terminal.
+    #[command(visible_alias = "top")]
+    Dash,
     /// Print the variables that clients read: eval "$(doze env)"
     ///
     /// Two for each instance: the one that clients of its engine look for, and `DOZE_<NAME>_URL`. The
     /// first instance of an engine has the former as it is (`DATABASE_URL`, `REDIS_URL`); further
     /// ones have their own name behind it (`DATABASE_URL_REPORTS`), and which one has the plain name
     /// is told on standard error. Nobody is woken.
-    /// Show every instance live, with keys to wake them and put them to sleep
-    #[command(visible_alias = "top")]
-    Dash,
-    /// Print the variables that clients read, for eval "$(doze env)"
     Env {
         /// Only those of these instances
         names: Vec<String>,
@@ -448,13 +463,42 @@ pub enum Command {
         command: DriverCommand,
     },
     /// Say what is wrong here, and which command mends it
+    ///
+    /// Looks at the machine, the user manager and the project, and prints under each finding the
+    /// command that mends it. Exits with 1 if a check failed; a warning is none.
     Doctor {
-        /// Do those that disturb nobody and remove nothing
+        /// Run those of the commands that disturb nobody and remove nothing, and look again
         #[arg(long)]
         fix: bool,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Read everything, and say what is wrong and what is unwise
+    ///
+    /// Reads all that `doze up` would, drivers included, and writes nothing. What is wrong is told
+    /// as by any command, with 2 as exit status. Else it prints how much there is, and on standard
+    /// error what is right but hardly meant: variables and locals that nobody refers to, and a
+    /// project of which nothing ever sleeps.
+    Lint {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give the files of the project their one look
+    ///
+    /// Those are `doze.toml`, its `*.doze.toml` and `*.auto.toml`; it prints the names of those that
+    /// had another look. That is one blank around `=`, none in `[brackets]`, one blank line before a
+    /// table and nowhere two, arrays on one line or with a line for each item. Comments, the order,
+    /// and how a value is written stay, and so does what it means: a file for which that cannot be
+    /// kept is an error, and then none is written. A file is replaced as a whole.
+    Fmt {
+        /// Write nothing; exit with 5 if something would change
+        #[arg(long)]
+        check: bool,
+        /// These files [default: those of the project]
+        #[arg(value_name = "FILE")]
+        files: Vec<Utf8PathBuf>,
     },
     /// Show how it works, in a throw-away project
     ///

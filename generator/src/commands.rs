@@ -10,12 +10,14 @@ mod doctor;
 mod down;
 mod driver;
 mod env;
+mod fmt;
 mod generate;
 mod generator;
 mod hold;
 mod import;
 mod info;
 mod init;
+mod lint;
 mod lock;
 mod logs;
 mod man;
@@ -116,7 +118,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let done = |()| Exit::Done.into();
     match cli.command {
         Command::Import { command } => import::run(&context, &command).map(done),
-        Command::Init { force } => init::run(&context, force).map(done),
+        Command::Init { force, engines } => init::run(&context, force, &engines).map(done),
         Command::Generate { out, check } => {
             generate::run(&context, out.as_deref(), check).map(done)
         }
@@ -141,11 +143,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             };
             status::run(&context, view).map(done)
         }
-        Command::Reset { name, yes } => reset::run(&context, &name, yes).map(done),
-        Command::Destroy { yes } => destroy::run(&context, yes).map(done),
-        Command::Status { json } => status::run(&context, json).map(done),
         Command::Dash => dash::run(&context).map(done),
-        Command::Env { format } => env::print_all(&context, format).map(done),
         Command::Run { command } => run::run(&context, &command),
         Command::Hold { names, command } => hold::run(&context, &names, &command),
         Command::Wake { name, json } => wake::run(&context, &name, json).map(done),
@@ -200,6 +198,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Info { engine } => info::run(&context, &engine).map(done),
         Command::Registry { command } => registry::run(&context, command).map(done),
         Command::Doctor { fix, json } => doctor::run(&context, fix, json).map(done),
+        Command::Lint { json } => lint::run(&context, json).map(done),
+        Command::Fmt { check, files } => fmt::run(&context, check, &files).map(done),
         Command::Demo => demo::run(&context).map(done),
         Command::Version => print(format_args!("doze {}\n", env!("CARGO_PKG_VERSION")))
             .map_err(Failure::io("print"))

@@ -18,6 +18,7 @@ mod resolve;
 mod scope;
 mod stamp;
 pub mod toml_tree;
+mod unused;
 mod variables;
 
 use std::{
@@ -33,7 +34,11 @@ use doze_contract::{
 };
 use doze_units::Limits;
 
-pub use self::{depend::Wish, file::File, outline::Outline, outputs::Output, registries::Registry};
+pub(crate) use self::files::texts_of;
+pub use self::{
+    depend::Wish, file::File, outline::Outline, outputs::Output, registries::Registry,
+    unused::Unused,
+};
 use crate::{
     diagnostic::{Diagnostic, Sources},
     drivers::DriverError,

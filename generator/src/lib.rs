@@ -19,6 +19,7 @@ pub mod drivers;
 pub mod expression;
 mod failure;
 mod file_lock;
+pub mod fmt;
 pub mod foreground;
 mod fsx;
 pub mod import;

@@ -16,6 +16,7 @@ use super::{
     registries::{self, Registry},
     scope::{Evaluator, Names, Visible},
     toml_tree::{Table, Value},
+    unused::Mentions,
     variables,
 };
 use crate::diagnostic::{Code, Diagnostic, Source, Sources, nearest};
@@ -34,6 +35,8 @@ pub struct File {
     /// The blocks, in the order of the files.
     pub blocks: Vec<Block>,
     pub(super) values: Values,
+    /// What could refer to something.
+    pub(super) mentions: Mentions,
     /// Expressions see nothing of the machine.
     pub(super) isolated: bool,
     /// What is wrong so far.
@@ -67,6 +70,7 @@ impl File {
         inputs: &Inputs,
     ) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
+        let mentions = Mentions::of(&texts.table);
         texts.choose_profile(inputs.profile.as_deref(), &mut problems);
         let Texts {
             mut sources,
@@ -126,6 +130,7 @@ impl File {
                 registries,
                 blocks,
                 values,
+                mentions,
                 isolated: inputs.isolated,
                 problems,
             }),

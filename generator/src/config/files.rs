@@ -60,25 +60,36 @@ pub(super) fn anchor(folder: &Utf8Path) -> Utf8PathBuf {
 /// Reads a file and those that belong to it: the `*.doze.toml` beside a `doze.toml`, or beside
 /// each other where there is none; the `*.auto.toml` there.
 pub(super) fn read(path: &Utf8Path) -> Result<Texts, ConfigError> {
-    let folder = path.parent().unwrap_or(path);
-    let main = path.file_name() == Some(FILE_NAME);
-    let stands_for_folder = main || anchor(folder) == path;
-    let mut files = vec![path.to_owned()];
-    if stands_for_folder {
-        let siblings = ending_with(folder, SIBLING).into_iter();
-        files.extend(siblings.filter(|sibling| sibling != path));
-    }
     let mut texts = Texts::default();
     let mut problems = Vec::new();
-    for file in files {
+    for file in declaring(path) {
         texts.add(&text(file)?, &mut problems);
     }
-    for file in ending_with(folder, VALUES) {
+    for file in ending_with(path.parent().unwrap_or(path), VALUES) {
         let source = text(file)?;
         let table = texts.parse(&source, &mut problems);
         texts.values.push(table);
     }
     texts.sound(problems)
+}
+
+/// The files that [`read`] reads.
+pub(crate) fn texts_of(path: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut files = declaring(path);
+    files.extend(ending_with(path.parent().unwrap_or(path), VALUES));
+    files
+}
+
+/// Those of them that declare something.
+fn declaring(path: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let folder = path.parent().unwrap_or(path);
+    let main = path.file_name() == Some(FILE_NAME);
+    let mut files = vec![path.to_owned()];
+    if main || anchor(folder) == path {
+        let siblings = ending_with(folder, SIBLING).into_iter();
+        files.extend(siblings.filter(|sibling| sibling != path));
+    }
+    files
 }
 
 /// One text that is a whole project.

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use doze_contract::duration;
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
@@ -13,13 +14,10 @@ use super::{
     pane,
     style::{self, Tone, of},
 };
-use crate::{
-    config::duration,
-    dash::{
-        model::{History, Model},
-        sample::{Instance, State, without_password},
-        usage::Usage,
-    },
+use crate::dash::{
+    model::{History, Model},
+    sample::{Instance, State, without_password},
+    usage::Usage,
 };
 
 /// The width of what values are called, and of those that have a curve.
