@@ -92,6 +92,7 @@ impl Foreground {
     async fn serve(self, up: impl FnOnce()) -> Result<(), ForegroundError> {
         let me = rustix::process::getpid();
         set_child_subreaper(Some(me)).map_err(|e| system("become a subreaper")(e.into()))?;
+        crate::interrupt::leave_to_others();
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("catch SIGINT"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(system("catch SIGTERM"))?;
 

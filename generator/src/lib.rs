@@ -23,6 +23,7 @@ pub mod fmt;
 pub mod foreground;
 mod fsx;
 pub mod import;
+mod interrupt;
 mod limits;
 mod memo;
 mod output;

@@ -23,6 +23,7 @@ pub mod recipe;
 pub mod size;
 pub mod skip;
 pub mod stamps;
+pub mod terminal;
 pub mod tree;
 pub mod wait;
 pub mod world;

@@ -5,13 +5,13 @@
 )]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 
 use doze_tests::programs::workspace;
 use doze_tests::project::{output, succeed};
+use doze_tests::terminal::Terminal;
 use doze_tests::{World, engines};
 use serde_json::Value;
 
@@ -39,92 +39,10 @@ fn text(world: &World) -> String {
     fs::read_to_string(file(world)).expect("it was written")
 }
 
-/// A command on a terminal of its own, and what it has printed so far.
-struct Terminal {
-    child: Child,
-    said: String,
-}
-
-impl Terminal {
-    fn of(command: &Command, world: &World) -> Self {
-        // script(1) has the words of one shell command.
-        let words = command.get_args().map(|word| word.to_str().expect("text"));
-        let program = command.get_program().to_str().expect("text");
-        let line: Vec<_> = [program].into_iter().chain(words).map(quoted).collect();
-        let mut script = Command::new("/usr/bin/script");
-        script
-            .args([
-                "--quiet",
-                "--return",
-                "--command",
-                &line.join(" "),
-                "/dev/null",
-            ])
-            .env_clear()
-            .current_dir(world.home().join("shop"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        for (name, value) in command.get_envs() {
-            script.env(name, value.unwrap_or_default());
-        }
-        let child = script.spawn().expect("script starts");
-        let said = String::new();
-        Self { child, said }
-    }
-
-    /// Waits for these words.
-    #[track_caller]
-    fn expect(&mut self, words: &str) {
-        let out = self.child.stdout.as_mut().expect("a pipe");
-        let mut byte = [0];
-        let start = self.said.len();
-        while !self
-            .said
-            .get(start..)
-            .is_some_and(|new| new.ends_with(words))
-        {
-            let count = out.read(&mut byte).expect("a pipe");
-            assert!(count > 0, "{words:?} is not in {:?}", self.said);
-            self.said.push(char::from(byte[0]));
-        }
-    }
-
-    /// Waits for these words, then types.
-    #[track_caller]
-    fn answer(&mut self, words: &str, keys: &str) {
-        self.expect(words);
-        let keyboard = self.child.stdin.as_mut().expect("a pipe");
-        keyboard.write_all(keys.as_bytes()).expect("it reads");
-    }
-
-    /// Takes what is in brackets until this question comes.
-    #[track_caller]
-    fn enter_until(&mut self, question: &str) {
-        loop {
-            self.expect("] ");
-            if self.said.ends_with(question) {
-                break;
-            }
-            self.answer("", "\n");
-        }
-    }
-
-    /// Waits for the end.
-    fn end(mut self) -> (ExitStatus, String) {
-        let mut out = self.child.stdout.take().expect("a pipe");
-        out.read_to_string(&mut self.said).expect("text");
-        (self.child.wait().expect("our child"), self.said)
-    }
-}
-
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[test]
 fn on_a_terminal_init_asks_and_writes_what_was_shown() {
     let world = world();
-    let mut terminal = Terminal::of(&doze(&world, &["init"]), &world);
+    let mut terminal = Terminal::of(&doze(&world, &["init"]));
     terminal.answer("name of the project [shop] ", "the shop\n");
     terminal.answer("use it? [Y/n] ", "what\n");
     terminal.expect("yes or no?\r\n");
@@ -163,7 +81,7 @@ fn init_that_is_broken_off_writes_nothing() {
     for (keys, said_last) in [("\x03", ""), ("\x04", "nothing was written")] {
         for question in ["name of the project [shop] ", "doze.toml? [Y/n] "] {
             let world = world();
-            let mut terminal = Terminal::of(&doze(&world, &["init"]), &world);
+            let mut terminal = Terminal::of(&doze(&world, &["init"]));
             terminal.enter_until(question);
             terminal.answer("", keys);
             let (status, said) = terminal.end();
@@ -179,7 +97,7 @@ fn init_that_is_broken_off_writes_nothing() {
 fn scripts_name_the_engines_and_are_asked_nothing() {
     let world = world();
     let init = ["init", "--engine", "valkey", "--engine", "valkey"];
-    let terminal = Terminal::of(&doze(&world, &init), &world);
+    let terminal = Terminal::of(&doze(&world, &init));
     let (status, said) = terminal.end();
     assert!(status.success(), "{said}");
     let text = text(&world);

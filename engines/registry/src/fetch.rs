@@ -24,6 +24,9 @@ pub enum FetchError {
     /// The registry does not give it.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
+    /// Nobody wants it any more.
+    #[error("it was broken off")]
+    Cancelled,
     /// This machine does not take it.
     #[error("cannot write {path}")]
     Write {
@@ -45,19 +48,19 @@ impl FetchError {
             }
             Self::Mirror(MirrorError::Request { .. } | MirrorError::Read { .. })
             | Self::Write { .. } => true,
-            Self::Mirror(_) => false,
+            Self::Mirror(_) | Self::Cancelled => false,
         }
     }
 }
 
 /// Downloads a file of `size` bytes, beginning with what `part` has of it, and leaves there what
-/// the next attempt can use. Tells how many bytes more are there.
+/// the next attempt can use. Tells how many bytes more are there, and is told whether to go on.
 pub(crate) fn download(
     mirror: &Mirror,
     path: &Utf8Path,
     size: u64,
     part: &Utf8Path,
-    advanced: &dyn Fn(u64),
+    advanced: &dyn Fn(u64) -> bool,
 ) -> Result<File, FetchError> {
     let result = go_on(mirror, path, size, part, advanced);
     let is_empty = || fs::metadata(part).is_ok_and(|part| part.len() == 0);
@@ -75,7 +78,7 @@ fn go_on(
     path: &Utf8Path,
     size: u64,
     part: &Utf8Path,
-    advanced: &dyn Fn(u64),
+    advanced: &dyn Fn(u64) -> bool,
 ) -> Result<File, FetchError> {
     let writing = |source| FetchError::Write {
         path: part.to_owned(),
@@ -94,7 +97,9 @@ fn go_on(
             file.set_len(0).map_err(writing)?;
             file.rewind().map_err(writing)?;
         }
-        advanced(body.from);
+        if !advanced(body.from) {
+            return Err(FetchError::Cancelled);
+        }
         let mut reader = Capped::after(body.reader, size, body.from);
         let mut chunk = vec![0; CHUNK];
         let mut got = body.from;
@@ -108,14 +113,16 @@ fn go_on(
             let bytes = chunk.get(..count).unwrap_or_default();
             file.write_all(bytes).map_err(writing)?;
             got += count as u64;
-            advanced(count as u64);
+            if !advanced(count as u64) {
+                return Err(FetchError::Cancelled);
+            }
         }
         if got < size {
             let error = StreamError::TooShort { got, size };
             return Err(mirror.unreadable(path, error.into()).into());
         }
-    } else {
-        advanced(have);
+    } else if !advanced(have) {
+        return Err(FetchError::Cancelled);
     }
     file.rewind().map_err(writing)?;
     Ok(file)

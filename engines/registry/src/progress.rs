@@ -14,6 +14,11 @@ pub trait Progress: Sync {
 
     /// The archive is on its way no longer, whether or not it has arrived.
     fn ended(&self, package: &Package);
+
+    /// Whether to break it off, so that nothing is left of it. Asked whenever it has advanced.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Shows nothing.

@@ -150,7 +150,10 @@ impl Store {
         progress: &dyn Progress,
     ) -> Result<Utf8PathBuf, StoreError> {
         let part = self.layout.part(&artefact.sha256);
-        let advanced = |bytes| progress.advanced(package, bytes);
+        let advanced = |bytes| {
+            progress.advanced(package, bytes);
+            !progress.is_cancelled()
+        };
         let local = mirror
             .local(path)
             .map(|file| file.map_err(FetchError::from));
@@ -163,7 +166,9 @@ impl Store {
         })?;
         let told = |bytes| {
             if is_local {
-                advanced(bytes);
+                advanced(bytes)
+            } else {
+                !progress.is_cancelled()
             }
         };
         let result = self.unpack(Told(archive, told), package, artefact, &mirror.url(path));
@@ -208,14 +213,17 @@ fn archive_of(tree: &Utf8Path) -> io::Result<Digest> {
     Ok(ListReader::new(BufReader::with_capacity(128, list))?.archive)
 }
 
-/// A reader that tells how much was read.
+/// A reader that tells how much was read, and is told whether to go on.
 struct Told<F>(File, F);
 
-impl<F: Fn(u64)> Read for Told<F> {
+impl<F: Fn(u64) -> bool> Read for Told<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.0.read(buffer)?;
-        self.1(count as u64);
-        Ok(count)
+        if self.1(count as u64) {
+            Ok(count)
+        } else {
+            Err(io::Error::other("it was broken off"))
+        }
     }
 }
 

@@ -2,17 +2,23 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
+    time::Duration,
 };
 
 use camino::Utf8PathBuf;
-use doze_registry::{Artefact, Package, mirror::Mirror, select, store::StoreError};
+use doze_registry::{Artefact, Package, Progress, mirror::Mirror, select, store::StoreError};
 
 use super::{Need, Reach, Supply, SupplyError, progress::Shown};
+use crate::interrupt::Watch;
 
 /// Downloads at a time.
 const DOWNLOADS: usize = 4;
+
+/// How long Ctrl-C waits for downloads to be broken off; one whose server is silent does not hear
+/// of it.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A download.
 struct Job<'a> {
@@ -69,12 +75,20 @@ impl Supply {
         })
     }
 
-    /// Downloads several at a time.
+    /// Downloads several at a time. After Ctrl-C it does not return, and nothing is left of them.
     fn fetch(&self, jobs: Vec<Job<'_>>) -> Vec<(Package, Result<Utf8PathBuf, StoreError>)> {
-        let shown = Shown::new();
+        if jobs.is_empty() {
+            return Vec::new();
+        }
+        let shown = Arc::new(Shown::new());
+        let (working, ended) = mpsc::channel::<()>();
+        let _watch = Watch::new(self.clean_up(&jobs, &shown, ended));
         let threads = DOWNLOADS.min(jobs.len());
         let queue = Mutex::new(jobs.into_iter());
-        let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let take = || {
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.next().filter(|_| !shown.is_cancelled())
+        };
         let work = || {
             let mut done = Vec::new();
             while let Some(Job {
@@ -87,16 +101,50 @@ impl Supply {
                     namespace, package, ..
                 } = need;
                 let store = &self.store;
-                let fetched =
-                    store.fetch(&mirror, namespace, package, &self.triple, &artefact, &shown);
+                let fetched = store.fetch(
+                    &mirror,
+                    namespace,
+                    package,
+                    &self.triple,
+                    &artefact,
+                    &*shown,
+                );
                 done.push((package.clone(), fetched));
             }
             done
         };
-        thread::scope(|scope| {
+        let done = thread::scope(|scope| {
             let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             let results = threads.into_iter().map(thread::ScopedJoinHandle::join);
             results.flatten().flatten().collect()
-        })
+        });
+        drop(working);
+        while shown.is_cancelled() {
+            thread::park();
+        }
+        done
+    }
+
+    /// What Ctrl-C does: it breaks the downloads off, and removes what there is of them.
+    fn clean_up(
+        &self,
+        jobs: &[Job<'_>],
+        shown: &Arc<Shown>,
+        ended: mpsc::Receiver<()>,
+    ) -> impl FnOnce() + Send + 'static {
+        let (store, shown) = (self.store.clone(), Arc::clone(shown));
+        let digests = jobs
+            .iter()
+            .map(|job| (job.need.package.clone(), job.need.digest));
+        let digests: BTreeMap<_, _> = digests.collect();
+        move || {
+            shown.cancel();
+            ended.recv_timeout(FAREWELL).unwrap_or_default();
+            for package in shown.on_their_way() {
+                if let Some(digest) = digests.get(&package) {
+                    store.abandon(digest);
+                }
+            }
+        }
     }
 }

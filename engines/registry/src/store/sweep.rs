@@ -46,6 +46,14 @@ impl Store {
         Ok(true)
     }
 
+    /// Removes what there is of an archive on its way, for whoever has it on its way and is about
+    /// to end. What cannot be removed is swept later.
+    pub fn abandon(&self, sha256: &Digest) {
+        for path in [self.layout.part(sha256), self.layout.aside(sha256)] {
+            drop(remove(&path));
+        }
+    }
+
     /// Removes the unfinished trees that nobody is at.
     pub(super) fn sweep_trees(&self) -> Result<Vec<Utf8PathBuf>, StoreError> {
         self.sweep(children(&self.layout.asides())?)
