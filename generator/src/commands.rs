@@ -49,7 +49,7 @@ use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
 use doze_registry::Store;
 use rustix::fs::Mode;
 
-use self::{status::View, wait::Until};
+use self::status::View;
 use crate::{
     cli::{self, Cli, Command, DriverCommand, LockCommand, StoreCommand},
     compile::{self, Host},
@@ -135,13 +135,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Reset { name, yes, json } => reset::run(&context, &name, yes, json).map(done),
         Command::Destroy { yes, json } => destroy::run(&context, yes, json).map(done),
         Command::Status { json, graph, watch } => {
-            let view = match (json, graph, watch) {
-                (true, ..) => View::Json,
-                (_, graph, true) => View::Watch { graph },
-                (_, true, _) => View::Graph,
-                _ => View::Table,
-            };
-            status::run(&context, view).map(done)
+            status::run(&context, View::of(json, graph, watch)).map(done)
         }
         Command::Dash => dash::run(&context).map(done),
         Command::Run { command } => run::run(&context, &command),
@@ -154,14 +148,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             until,
             timeout,
             json,
-        } => {
-            let until = if until.ready {
-                Until::Ready
-            } else {
-                Until::Asleep
-            };
-            wait::run(&context, &names, until, timeout, json).map(done)
-        }
+        } => wait::run(&context, &names, until.into(), timeout, json).map(done),
         Command::Shell { name, args } => shell::run(&context, &name, &args).map(done),
         Command::Logs {
             names,

@@ -34,6 +34,17 @@ pub(super) enum View {
     },
 }
 
+impl View {
+    pub(super) fn of(json: bool, graph: bool, watch: bool) -> Self {
+        match (json, graph, watch) {
+            (true, ..) => Self::Json,
+            (_, graph, true) => Self::Watch { graph },
+            (_, true, _) => Self::Graph,
+            _ => Self::Table,
+        }
+    }
+}
+
 /// The whole answer; its JSON form is `doze status --json`, which
 /// docs/reference/schemas/status.json describes.
 #[derive(Debug, Serialize)]

@@ -24,6 +24,7 @@ use serde_json::json;
 use super::{Context, observed::is_ready, status};
 use crate::{
     awake::{self, watch_folder},
+    cli::WaitUntil,
     failure::Failure,
     output::print_json,
 };
@@ -37,6 +38,16 @@ const LONGEST: Duration = Duration::from_millis(20);
 pub(super) enum Until {
     Ready,
     Asleep,
+}
+
+impl From<WaitUntil> for Until {
+    fn from(said: WaitUntil) -> Self {
+        if said.ready {
+            Self::Ready
+        } else {
+            Self::Asleep
+        }
+    }
 }
 
 impl Until {
