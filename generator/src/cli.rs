@@ -166,8 +166,11 @@ pub enum Command {
         foreground: bool,
         /// From now on let doze-generator write the units, at every login and daemon-reload; what is
         /// awake stays awake
-        #[arg(long, conflicts_with_all = ["names", "foreground"])]
+        #[arg(long, conflicts_with_all = ["names", "foreground", "json"])]
         register: bool,
+        /// Print what was started and restarted as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show what `doze apply` would do, and do nothing
     ///
@@ -242,6 +245,9 @@ pub enum Command {
         /// Take back what `doze up --register` did; the generated units and plans are gone
         #[arg(long)]
         unregister: bool,
+        /// Print what was stopped as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show every instance, and wake none
     ///

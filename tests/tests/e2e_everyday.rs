@@ -442,20 +442,50 @@ fn failed(project: &Project, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_small_commands_answer_programs_in_one_object() {
-    let Some(mut project) = Project::new(Mode::Systemd, "1h") else {
+fn every_command_that_does_something_answers_programs_in_one_object() {
+    let Some(project) = Project::new(Mode::Systemd, "1h") else {
         return;
     };
-    project.up();
+    let text = fs::read_to_string(workspace().join("docs/reference/schemas/action.json"));
+    let all: Value = serde_json::from_str(&text.expect("the schema")).expect("JSON");
     let json = |arguments: &[&str]| -> Value {
-        serde_json::from_str(&project.run(arguments)).expect("one object")
+        let said: Value = serde_json::from_str(&project.run(arguments)).expect("one object");
+        let reference = format!("#/$defs/{}", arguments[0]);
+        let schema = serde_json::json!({ "$ref": reference, "$defs": all["$defs"] });
+        let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+        validator.validate(&said).expect("as the schema says");
+        assert!(!validator.is_valid(&serde_json::json!({})));
+        said
     };
+    let up = |started: &[&str], restarted: &[&str], removed: &[&str]| {
+        let told = serde_json::json!({
+            "project": "shop", "started": started, "restarted": restarted, "removed": removed
+        });
+        assert_eq!(json(&["up", "--json"]), told);
+    };
+    up(&["app", "cache"], &[], &[]);
+    up(&[], &[], &[]);
     let woken = json(&["wake", "cache", "--json"]);
     assert_eq!(
         (&woken["name"], &woken["state"]),
         (&"cache".into(), &"ready".into())
     );
-    assert!(woken["waited_ms"].is_u64());
+    let ready = json(&["wait", "cache", "--ready", "--json"]);
+    assert_eq!(ready["instances"], serde_json::json!(["cache"]));
+    let restarted = serde_json::json!({ "restarted": ["cache"] });
+    assert_eq!(json(&["restart", "--json"]), restarted);
+    let toml = project.toml("1h");
+    project.declare(&project.toml("2h"));
+    up(&[], &["cache"], &[]);
+    project.declare(toml.split("[valkey").next().expect("what stands before"));
+    up(&[], &[], &["cache"]);
+    project.declare(&toml);
+    up(&["cache"], &[], &[]);
+    json(&["wake", "cache", "--json"]);
+    let down = serde_json::json!({ "project": "shop", "stopped": ["cache"] });
+    assert_eq!(json(&["down", "--json"]), down);
+    up(&["app", "cache"], &[], &[]);
+    json(&["wake", "cache", "--json"]);
     let slept = serde_json::json!({ "name": "cache", "was_awake": true });
     assert_eq!(json(&["sleep", "cache", "--json"]), slept);
     assert_eq!(json(&["sleep", "cache", "--json"])["was_awake"], false);

@@ -121,7 +121,7 @@ fn linted(world: &World) -> Value {
     let report = serde_json::from_str(&said).expect("JSON");
     let schema = workspace().join("docs/reference/schemas/lint.json");
     let schema = serde_json::from_slice(&fs::read(schema).expect("a schema")).expect("JSON");
-    let validator = jsonschema::draft7::new(&schema).expect("a schema of draft-07");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
     validator.validate(&report).expect("as published");
     report
 }

@@ -62,7 +62,7 @@ pub(super) fn run(context: &Context, yes: bool, prune: bool) -> Result<(), Failu
     supply.write()?;
     match &holder {
         Holder::Systemd(systemd) => {
-            up::carry_out(context, &compiled, &[], &observed, systemd)?;
+            up::carry_out(context, &compiled, &[], &observed, systemd, false)?;
             remove_pruned(context, &changes)?;
             structure::converge(&compiled, &changes.structure)
         }
@@ -76,7 +76,7 @@ pub(super) fn run(context: &Context, yes: bool, prune: bool) -> Result<(), Failu
         Holder::Nobody => {
             remove_pruned(context, &changes)?;
             drop(lock);
-            up::in_foreground(context, compiled, &[], true)
+            up::in_foreground(context, compiled, &[], true, false)
         }
     }
 }

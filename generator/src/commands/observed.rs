@@ -159,6 +159,15 @@ impl Observed {
         })
     }
 
+    /// The instances whose plans are removed.
+    pub(super) fn removed(&self) -> Vec<&str> {
+        let plans = self.steps.iter().filter_map(|step| match step {
+            Step::Remove((Area::Plans, name)) => name.strip_suffix(".json"),
+            Step::Add(_) | Step::Change(_) | Step::Remove(_) => None,
+        });
+        plans.collect()
+    }
+
     /// The files that are written or removed.
     pub(super) fn files(&self) -> Vec<FileChange> {
         let change = |step: &Step| {

@@ -37,15 +37,15 @@ pub(super) fn up(context: &Context) -> Result<(), Failure> {
         let lock = up::lock(context, &file.name)?;
         write(context, &file.name, source)?;
         drop(lock);
-        return up::run(context, &[], false);
+        return up::run(context, &[], false, false);
     }
-    up::run(context, &[], false)?;
+    up::run(context, &[], false, false)?;
     register(context)
 }
 
 /// `doze down`, with `--unregister` or without.
-pub(super) fn down(context: &Context, unregister: bool) -> Result<(), Failure> {
-    down::run(context)?;
+pub(super) fn down(context: &Context, unregister: bool, json: bool) -> Result<(), Failure> {
+    down::run(context, json)?;
     let source = config::find(context.config.as_deref(), &context.dirs.here)?;
     if registered::find(&context.dirs, &source).is_none() {
         return Ok(());

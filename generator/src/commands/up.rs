@@ -5,6 +5,8 @@ mod environment;
 
 use camino::Utf8Path;
 use doze_contract::{InstanceName, Plan, ProjectName, exit::Exit};
+use serde::Serialize;
+use serde_json::json;
 
 pub(super) use self::carry_out::carry_out;
 use super::{
@@ -26,7 +28,21 @@ use crate::{
     tree::{self, Area, Roots, Step},
 };
 
-pub(super) fn run(context: &Context, names: &[String], foreground: bool) -> Result<(), Failure> {
+/// What was done, as `doze up --json` prints it.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    project: &'a ProjectName,
+    started: Vec<&'a InstanceName>,
+    restarted: Vec<&'a InstanceName>,
+    removed: Vec<&'a str>,
+}
+
+pub(super) fn run(
+    context: &Context,
+    names: &[String],
+    foreground: bool,
+    json: bool,
+) -> Result<(), Failure> {
     let compiled = context.compile(Reach::Registries)?;
     let names = &wanted(&compiled, names)?;
     let project = &compiled.project;
@@ -34,10 +50,10 @@ pub(super) fn run(context: &Context, names: &[String], foreground: bool) -> Resu
     match Holder::find(context, &project.name)? {
         Holder::Listener => Err(in_another_terminal(&project.name)),
         Holder::Systemd(systemd) if !foreground => {
-            under_systemd(context, &compiled, names, &systemd)
+            under_systemd(context, &compiled, names, &systemd, json)
         }
-        Holder::Systemd(_) => in_foreground(context, compiled, names, false),
-        Holder::Nobody => in_foreground(context, compiled, names, !foreground),
+        Holder::Systemd(_) => in_foreground(context, compiled, names, false, json),
+        Holder::Nobody => in_foreground(context, compiled, names, !foreground, json),
     }
 }
 
@@ -97,6 +113,7 @@ pub(super) fn in_foreground(
     compiled: Compiled,
     names: &[InstanceName],
     no_manager: bool,
+    json: bool,
 ) -> Result<(), Failure> {
     let project = compiled.project.name.clone();
     // The lock is for writing only: other commands go on working while the listener runs.
@@ -123,6 +140,15 @@ pub(super) fn in_foreground(
         lines.push(line(plan, "listening", "starts"));
     }
     lines.push("Ctrl-C stops everything".into());
+    if json {
+        let done = Done {
+            project: &project,
+            started: plans.iter().map(|plan| &plan.instance).collect(),
+            restarted: Vec::new(),
+            removed: observed.removed(),
+        };
+        lines = vec![format!("{:#}", json!(done))];
+    }
     let instances = plans
         .into_iter()
         .map(|plan| {
@@ -146,10 +172,11 @@ fn under_systemd(
     compiled: &Compiled,
     names: &[InstanceName],
     systemd: &Systemd,
+    json: bool,
 ) -> Result<(), Failure> {
     let _lock = lock(context, &compiled.project.name)?;
     let observed = Observed::read(context, compiled, Some(systemd))?;
-    carry_out(context, compiled, names, &observed, systemd)
+    carry_out(context, compiled, names, &observed, systemd, json)
 }
 
 fn write(compiled: &Compiled, roots: &Roots, step: &Step) -> Result<(), Failure> {

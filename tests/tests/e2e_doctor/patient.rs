@@ -180,7 +180,7 @@ pub(crate) fn validate(report: &Value) {
     let path = workspace().join("docs/reference/schemas/doctor.json");
     let schema = fs::read(path).expect("a schema");
     let schema = serde_json::from_slice(&schema).expect("JSON");
-    let validator = jsonschema::draft7::new(&schema).expect("a schema of draft-07");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
     let errors: Vec<_> = validator
         .iter_errors(report)
         .map(|error| format!("{error} at {}", error.instance_path()))

@@ -3,14 +3,14 @@
 use doze_contract::{InstanceName, Plan, error::chain, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
 
-use super::{Compiled, Context, Observed, environment, line, write};
+use super::{Compiled, Context, Done, Observed, environment, line, write};
 use crate::{
-    changes::{InstanceChange, Restart},
+    changes::{InstanceChange, Reason, Restart},
     commands::register,
     compile::starts_with_project,
     failure::Failure,
     limits,
-    output::{complain, print_lines},
+    output::{complain, print_json, print_lines},
     ports,
     systemd::{self, Systemd, SystemdError},
     tree::Area,
@@ -24,7 +24,14 @@ pub(in crate::commands) fn carry_out(
     names: &[InstanceName],
     observed: &Observed,
     systemd: &Systemd,
+    json: bool,
 ) -> Result<(), Failure> {
+    let say = |lines: &mut dyn Iterator<Item = String>| -> Result<(), Failure> {
+        if json {
+            return Ok(());
+        }
+        print_lines(&lines.collect::<Vec<_>>()).map_err(Failure::io("print"))
+    };
     let project = &compiled.project.name;
     let prefix = Prefix::of(project);
     let Some(mut decision) = observed.decide(compiled, names) else {
@@ -39,7 +46,7 @@ pub(in crate::commands) fn carry_out(
     // An address that cannot be had is known before anything is touched for it.
     let mut failed = refuse_impossible(&mut decision.instances, observed);
     let named = decision.restarts(&observed.awake);
-    say(named.iter().map(Restart::line))?;
+    say(&mut named.iter().map(Restart::line))?;
 
     // A unit has to be stopped while its file, its plan, and what they say are still there.
     let rebound = decision.instances.iter().flat_map(|change| &change.stop);
@@ -69,8 +76,9 @@ pub(in crate::commands) fn carry_out(
         .filter(|(_, unit)| running(unit))
         .collect();
     let is_named = |name: &InstanceName| named.iter().any(|named| named.instance == *name);
-    let unnamed = outdated.iter().filter(|(name, _)| !is_named(name));
-    say(unnamed.map(|(name, _)| Restart::of_settings(name).line()))?;
+    let unnamed = outdated.iter().map(|(name, _)| *name);
+    let unnamed: Vec<_> = unnamed.filter(|name| !is_named(name)).collect();
+    say(&mut unnamed.iter().map(|name| Restart::of_settings(name).line()))?;
     let outdated: Vec<String> = outdated.iter().map(|(_, unit)| (*unit).clone()).collect();
     systemd.end(&outdated)?;
 
@@ -100,7 +108,8 @@ pub(in crate::commands) fn carry_out(
 
     let removed = observed.removed_units();
     let removed = removed.filter_map(|unit| unit.strip_suffix(".socket"));
-    say(removed.map(|unit| format!("{unit} is no longer declared and is gone; its data stays")))?;
+    let gone = |unit| format!("{unit} is no longer declared and is gone; its data stays");
+    say(&mut removed.map(gone))?;
     failed.extend(unready.iter().map(ToString::to_string));
     let started = decision.instances.iter();
     let started = started.filter(|change| change.start || change.launch.is_some());
@@ -109,7 +118,23 @@ pub(in crate::commands) fn carry_out(
         !starts_with_project(plan) || !unready.iter().any(|failure| failure.is_of(&service))
     };
     let started = started.map(|change| change.plan).filter(|plan| runs(plan));
-    say(started.map(|plan| line(plan, "systemd listens", "runs")))?;
+    let started: Vec<_> = started.collect();
+    say(&mut started
+        .iter()
+        .map(|plan| line(plan, "systemd listens", "runs")))?;
+    if json {
+        let named = named
+            .iter()
+            .filter(|restart| restart.reason != Reason::Removed);
+        let named = named.map(|restart| &restart.instance);
+        print_json(&Done {
+            project,
+            started: started.iter().map(|plan| &plan.instance).collect(),
+            restarted: named.chain(unnamed).collect(),
+            removed: observed.removed(),
+        })
+        .map_err(Failure::io("print"))?;
+    }
     let touched = decision.instances.iter();
     let touched = touched
         .filter(|change| change.start || change.launch.is_some() || change.outdated.is_some());
@@ -150,9 +175,4 @@ fn refuse_impossible(changes: &mut Vec<InstanceChange<'_>>, observed: &Observed)
         }
     });
     failed
-}
-
-fn say(lines: impl Iterator<Item = String>) -> Result<(), Failure> {
-    let lines: Vec<_> = lines.collect();
-    print_lines(&lines).map_err(Failure::io("print"))
 }
