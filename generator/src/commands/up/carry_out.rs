@@ -1,5 +1,7 @@
 //! What was decided, done under systemd: whoever is disturbed is named first.
 
+use std::collections::BTreeSet;
+
 use doze_contract::{InstanceName, Plan, error::chain, exit::Exit};
 use doze_units::{Prefix, manager::UnitState};
 
@@ -26,12 +28,6 @@ pub(in crate::commands) fn carry_out(
     systemd: &Systemd,
     json: bool,
 ) -> Result<(), Failure> {
-    let say = |lines: &mut dyn Iterator<Item = String>| -> Result<(), Failure> {
-        if json {
-            return Ok(());
-        }
-        print_lines(&lines.collect::<Vec<_>>()).map_err(Failure::io("print"))
-    };
     let project = &compiled.project.name;
     let prefix = Prefix::of(project);
     let Some(mut decision) = observed.decide(compiled, names) else {
@@ -39,14 +35,13 @@ pub(in crate::commands) fn carry_out(
     };
 
     environment::keep(context, compiled)?;
-    let generated = observed.roots.generated;
-    if generated && !observed.steps.is_empty() {
+    if observed.roots.generated && !observed.steps.is_empty() {
         register::try_out(context, compiled, systemd)?;
     }
     // An address that cannot be had is known before anything is touched for it.
     let mut failed = refuse_impossible(&mut decision.instances, observed);
     let named = decision.restarts(&observed.awake);
-    say(&mut named.iter().map(Restart::line))?;
+    say(json, named.iter().map(Restart::line))?;
 
     // A unit has to be stopped while its file, its plan, and what they say are still there.
     let rebound = decision.instances.iter().flat_map(|change| &change.stop);
@@ -56,15 +51,7 @@ pub(in crate::commands) fn carry_out(
         write(compiled, &observed.roots, step)?;
     }
     compiled.remember(&context.dirs)?;
-    let mut areas = observed.steps.iter().map(|step| step.place().0);
-    let reload = areas.any(|area| area == Area::Units || generated);
-    let reload = reload || !observed.is_loaded(&prefix.target());
-    if reload {
-        systemd.reload()?;
-    }
-    if generated {
-        register::settle(context, compiled, systemd, reload)?;
-    }
+    reload(context, compiled, observed, systemd)?;
     // Whoever connects to a socket that goes on listening from now on meets the new plan. Who came
     // a moment ago may have woken the old one.
     let states = systemd.states(project)?;
@@ -78,7 +65,10 @@ pub(in crate::commands) fn carry_out(
     let is_named = |name: &InstanceName| named.iter().any(|named| named.instance == *name);
     let unnamed = outdated.iter().map(|(name, _)| *name);
     let unnamed: Vec<_> = unnamed.filter(|name| !is_named(name)).collect();
-    say(&mut unnamed.iter().map(|name| Restart::of_settings(name).line()))?;
+    say(
+        json,
+        unnamed.iter().map(|name| Restart::of_settings(name).line()),
+    )?;
     let outdated: Vec<String> = outdated.iter().map(|(_, unit)| (*unit).clone()).collect();
     systemd.end(&outdated)?;
 
@@ -87,8 +77,7 @@ pub(in crate::commands) fn carry_out(
         [socket, change.launch.clone()].into_iter().flatten()
     };
     let units = decision.instances.iter().flat_map(of);
-    let is_whole = failed.is_empty();
-    let target = decision.target.filter(|_| is_whole);
+    let target = decision.target.filter(|_| failed.is_empty());
     let start: Vec<_> = units.chain(target).collect();
     // A process that does not start is told; the project is up without it.
     let (unready, unbound): (Vec<_>, Vec<_>) = systemd
@@ -109,7 +98,7 @@ pub(in crate::commands) fn carry_out(
     let removed = observed.removed_units();
     let removed = removed.filter_map(|unit| unit.strip_suffix(".socket"));
     let gone = |unit| format!("{unit} is no longer declared and is gone; its data stays");
-    say(&mut removed.map(gone))?;
+    say(json, removed.map(gone))?;
     failed.extend(unready.iter().map(ToString::to_string));
     let started = decision.instances.iter();
     let started = started.filter(|change| change.start || change.launch.is_some());
@@ -119,9 +108,12 @@ pub(in crate::commands) fn carry_out(
     };
     let started = started.map(|change| change.plan).filter(|plan| runs(plan));
     let started: Vec<_> = started.collect();
-    say(&mut started
-        .iter()
-        .map(|plan| line(plan, "systemd listens", "runs")))?;
+    say(
+        json,
+        started
+            .iter()
+            .map(|plan| line(plan, "systemd listens", "runs")),
+    )?;
     if json {
         let named = named
             .iter()
@@ -135,10 +127,7 @@ pub(in crate::commands) fn carry_out(
         })
         .map_err(Failure::io("print"))?;
     }
-    let touched = decision.instances.iter();
-    let touched = touched
-        .filter(|change| change.start || change.launch.is_some() || change.outdated.is_some());
-    let touched = touched.map(|change| &change.plan.instance).collect();
+    let touched = touched(&decision.instances);
     limits::tell(&compiled.project, &compiled.tree, &touched, Some(systemd))?;
     for reason in &failed {
         complain(format_args!("error: {reason}\n"));
@@ -148,6 +137,34 @@ pub(in crate::commands) fn carry_out(
     } else {
         Err(Failure::Told(Exit::Failed))
     }
+}
+
+/// Has the manager read the new files, if there are any.
+fn reload(
+    context: &Context,
+    compiled: &Compiled,
+    observed: &Observed,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let generated = observed.roots.generated;
+    let mut areas = observed.steps.iter().map(|step| step.place().0);
+    let target = Prefix::of(&compiled.project.name).target();
+    let reload = areas.any(|area| area == Area::Units || generated) || !observed.is_loaded(&target);
+    if reload {
+        systemd.reload()?;
+    }
+    if generated {
+        register::settle(context, compiled, systemd, reload)?;
+    }
+    Ok(())
+}
+
+/// The instances that run by something new from now on.
+fn touched<'a>(changes: &[InstanceChange<'a>]) -> BTreeSet<&'a InstanceName> {
+    let touched = changes
+        .iter()
+        .filter(|change| change.start || change.launch.is_some() || change.outdated.is_some());
+    touched.map(|change| &change.plan.instance).collect()
 }
 
 /// Takes out the changes whose addresses cannot be had, and returns why. Of a socket that is bound,
@@ -175,4 +192,12 @@ fn refuse_impossible(changes: &mut Vec<InstanceChange<'_>>, observed: &Observed)
         }
     });
     failed
+}
+
+/// Tells people what happens; programs are told at the end.
+fn say(json: bool, lines: impl Iterator<Item = String>) -> Result<(), Failure> {
+    if json {
+        return Ok(());
+    }
+    print_lines(&lines.collect::<Vec<_>>()).map_err(Failure::io("print"))
 }
