@@ -28,9 +28,11 @@ const ROUNDS: usize = 30;
 const INSTANCES: u16 = 300;
 
 /// A command, and how long it may take, in milliseconds.
-const COMMANDS: [(&str, Option<f64>); 5] = [
+const COMMANDS: [(&str, Option<f64>); 7] = [
     ("doze version", None),
     ("doze status", Some(50.0)),
+    ("doze status --graph", Some(50.0)),
+    ("doze status --json", Some(50.0)),
     ("doze env", Some(20.0)),
     ("doze url i7", Some(20.0)),
     ("doze up", Some(100.0)),
@@ -77,7 +79,7 @@ fn main() {
         }
     }
 
-    println!("\n  {:<16}{:>8}{:>8}{:>8}", "ms", "median", "p95", "ratio");
+    println!("\n  {:<20}{:>8}{:>8}{:>8}", "ms", "median", "p95", "ratio");
     let floor = all.first().map_or(f64::NAN, Samples::median);
     for ((command, aim), samples) in COMMANDS.iter().zip(&all) {
         let (median, p95) = (samples.median(), samples.p95());
@@ -87,7 +89,7 @@ fn main() {
             None => String::new(),
         };
         println!(
-            "  {command:<16}{median:>8.1}{p95:>8.1}{:>8.1}{verdict}",
+            "  {command:<20}{median:>8.1}{p95:>8.1}{:>8.1}{verdict}",
             median / floor
         );
     }
