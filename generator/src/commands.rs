@@ -199,6 +199,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 /// What every command starts from.
+#[derive(Clone)]
 struct Context {
     /// The user's own, for the commands that doze runs.
     umask: Mode,

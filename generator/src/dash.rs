@@ -4,7 +4,6 @@
 //! draws a state. Threads bring the events: the keyboard, the signals, the [`sampler`], the actions.
 //! Must not know: drivers; what is shown is what `doze status` reads, and wakes nobody.
 
-mod actions;
 mod layout;
 mod log;
 mod model;
@@ -12,26 +11,28 @@ mod sample;
 mod sampler;
 mod signals;
 mod terminal;
-mod usage;
 mod view;
 
 use std::{
     io::{self, IsTerminal},
-    sync::mpsc::{self, RecvTimeoutError, Sender},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use crossterm::event::{self, Event as Input};
-use doze_contract::ProjectName;
+use doze_contract::{ProjectName, error::chain};
 
-pub(crate) use self::sampler::Source;
+pub(crate) use self::{model::Verb, sampler::Source};
 use self::{
     model::{Command, Event, Model, update},
     sampler::{Ask, Sampler},
     terminal::Screen,
 };
-use crate::output::Paint;
+use crate::{failure::Failure, output::Paint};
 
 /// How long the sampler may be silent before that is said.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -53,11 +54,16 @@ pub(crate) fn is_possible() -> bool {
 }
 
 /// Shows the project until the user quits or a signal says so. The terminal is then as it was.
-pub(crate) fn run(source: Source, project: &ProjectName) -> Result<(), DashError> {
+/// `act` does something to the instance of a name, and must not print.
+pub(crate) fn run(
+    source: Source,
+    project: &ProjectName,
+    act: impl Fn(Verb, &str) -> Result<(), Failure> + Send + Sync + 'static,
+) -> Result<(), DashError> {
+    let act = Arc::new(act);
     let (events, incoming) = mpsc::channel();
     signals::watch(events.clone()).map_err(DashError::Signals)?;
     let colour = Paint::stdout().is_on();
-    let dirs = source.dirs.clone();
     let mut screen = Screen::open(events.clone()).map_err(DashError::Terminal)?;
     let asks = Sampler::start(source, events.clone());
     read_keys(events.clone());
@@ -81,8 +87,12 @@ pub(crate) fn run(source: Source, project: &ProjectName) -> Result<(), DashError
                 match command {
                     Command::Quit => return Ok(()),
                     Command::Act(verb, name) => {
-                        let paths = dirs.instance(project, &name);
-                        actions::start(verb, name, paths, events.clone());
+                        let (act, events) = (Arc::clone(&act), events.clone());
+                        thread::spawn(move || {
+                            let result = act(verb, name.as_str());
+                            let result = result.map_err(|failure| chain(&failure));
+                            drop(events.send(Event::Done { verb, name, result }));
+                        });
                     }
                     Command::Copy(text) => screen.copy(&text)?,
                     // A sampler that is gone is told by its silence.

@@ -25,6 +25,7 @@ mod fsx;
 pub mod import;
 mod interrupt;
 mod limits;
+mod look;
 mod memo;
 mod output;
 pub mod ports;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A limit of one instance, as `doze status --json` shows it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Row {
     /// Bytes, per cent of a processor, or tasks.
     declared: u64,

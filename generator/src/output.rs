@@ -119,6 +119,26 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Three digits at most, in the units of free(1).
+pub(crate) fn bytes(bytes: u64) -> String {
+    let mebibytes = u32::try_from(bytes / (1024 * 1024 / 10)).unwrap_or(u32::MAX);
+    let mebibytes = f64::from(mebibytes) / 10.0;
+    match mebibytes {
+        ..9.95 => format!("{mebibytes:.1} MiB"),
+        ..999.5 => format!("{mebibytes:.0} MiB"),
+        _ => format!("{:.1} GiB", mebibytes / 1024.0),
+    }
+}
+
+/// Two digits at least.
+pub(crate) fn percent(percent: f64) -> String {
+    if percent < 9.95 {
+        format!("{percent:.1}%")
+    } else {
+        format!("{percent:.0}%")
+    }
+}
+
 /// Columns that are as wide as their widest cell, two blanks apart. The first row is the head.
 pub(crate) fn table(
     rows: &[Vec<String>],

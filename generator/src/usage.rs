@@ -21,7 +21,8 @@ pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     /// When the activator started, in ticks since the boot of the machine.
     started: u64,
-    age: Duration,
+    /// How long the activator is there.
+    pub(crate) age: Duration,
     at: Instant,
 }
 

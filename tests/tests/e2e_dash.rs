@@ -49,7 +49,7 @@ fn every_key_does_what_it_says(mode: Mode) {
     assert_eq!(project.wakes("app") + project.wakes("cache"), 0);
 
     terminal.press("w");
-    terminal.shows(&["`cache` is ready", "idling", "sleeps in 59m", " MB "]);
+    terminal.shows(&["`cache` is ready", "idling", "sleeps in 59m", " MiB "]);
     assert_eq!(project.state("cache"), "idling");
     terminal.shows(&["cache is ready after"]);
     terminal.press("s");
@@ -150,7 +150,7 @@ fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
     };
     terminal.shows(&[gone, "0 of 2 awake", "not up"]);
     terminal.press("w");
-    terminal.shows(&["`app` does not wake: it is not up"]);
+    terminal.shows(&["`app` is not up"]);
     if mode == Mode::Systemd {
         project.world.restart_manager(Signal::TERM);
     }
@@ -174,7 +174,7 @@ fn every_end_leaves_the_terminal_as_it_was() {
         terminal.start_dash("");
         terminal.shows(&["not up: `doze up`", "app: postgres"]);
         terminal.press("w");
-        terminal.shows(&["`app` does not wake: it is not up"]);
+        terminal.shows(&["`app` is not up"]);
         let dash = |command: &str| command.ends_with("/doze dash") || command == "doze dash";
         let mut running = project.running("doze");
         running.retain(|process| dash(&process.command));

@@ -1,9 +1,9 @@
 //! `doze dash`.
 
-use super::Context;
+use super::{Context, restart, sleep, wake};
 use crate::{
     config,
-    dash::{self, Source},
+    dash::{self, Source, Verb},
     failure::Failure,
 };
 
@@ -20,5 +20,14 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         dirs: context.dirs.clone(),
         control: context.control(&file.name),
     };
-    Ok(dash::run(source, &file.name)?)
+    let context = context.clone();
+    let act = move |verb, name: &str| match verb {
+        Verb::Wake => wake::run(&context, name, false),
+        Verb::Sleep => sleep::run(&context, name, false),
+        Verb::Restart => match restart::restart(&context, &[name.to_owned()], |_| ())?.as_slice() {
+            [] => Err(Failure::plain(format!("`{name}` is asleep"))),
+            _ => Ok(()),
+        },
+    };
+    Ok(dash::run(source, &file.name, act)?)
 }

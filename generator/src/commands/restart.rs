@@ -15,6 +15,27 @@ use crate::{
 };
 
 pub(super) fn run(context: &Context, names: &[String], json: bool) -> Result<(), Failure> {
+    let restarted = restart(context, names, |name| {
+        if !json {
+            complain(format_args!("{name}: is ready again\n"));
+        }
+    })?;
+    if json {
+        let answer = json!({ "restarted": restarted });
+        return print_json(&answer).map_err(Failure::io("print"));
+    }
+    if restarted.is_empty() {
+        complain(format_args!("nothing is awake, so nothing was restarted\n"));
+    }
+    Ok(())
+}
+
+/// Restarts them, says of each when it is ready, and returns their names.
+pub(super) fn restart(
+    context: &Context,
+    names: &[String],
+    ready: impl Fn(&str),
+) -> Result<Vec<String>, Failure> {
     let (project, instances) = context.instances(names)?;
     let plans = instances
         .iter()
@@ -56,19 +77,10 @@ pub(super) fn run(context: &Context, names: &[String], json: bool) -> Result<(),
     let mut restarted = Vec::new();
     for (name, call) in called.collect::<Result<Vec<_>, Failure>>()? {
         drop(wake::ready(name, call)?);
-        if !json {
-            complain(format_args!("{name}: is ready again\n"));
-        }
-        restarted.push(name);
+        ready(name);
+        restarted.push(name.to_owned());
     }
-    if json {
-        let answer = json!({ "restarted": restarted });
-        return print_json(&answer).map_err(Failure::io("print"));
-    }
-    if restarted.is_empty() {
-        complain(format_args!("nothing is awake, so nothing was restarted\n"));
-    }
-    Ok(())
+    Ok(restarted)
 }
 
 /// The instances whose last run failed, as far as the manager knows.

@@ -8,18 +8,15 @@ mod graph;
 mod show;
 mod watch;
 
-use std::collections::BTreeMap;
-
-use doze_contract::{Endpoint, ProjectName};
+use doze_contract::ProjectName;
 use serde::Serialize;
 
 pub(super) use self::gather::{orphaned, plan};
 use super::Context;
 use crate::{
     failure::Failure,
-    limits,
+    look::{Group, HeldBy, Row},
     output::{Paint, columns, print_json, print_lines},
-    usage::Usage,
 };
 
 /// How to show it.
@@ -55,57 +52,6 @@ struct Report {
     instances: Vec<Row>,
     /// Data directories that no declared instance owns.
     orphaned: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum HeldBy {
-    Systemd,
-    Foreground,
-    Nobody,
-}
-
-/// What an instance is for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Group {
-    /// Its first client starts it.
-    Service,
-    /// It starts with the project.
-    Process,
-}
-
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    engine: String,
-    /// As it was declared.
-    version: Option<String>,
-    group: Group,
-    state: &'static str,
-    endpoints: Vec<Endpoint>,
-    depends_on: Vec<String>,
-    connections: usize,
-    holds: usize,
-    engine_pid: Option<u32>,
-    boot_ms: Option<u64>,
-    /// Whether it ever sleeps by itself.
-    sleeps: bool,
-    sleeps_in_ms: Option<u64>,
-    memory_bytes: Option<u64>,
-    /// Of one processor, over the whole time that it is awake.
-    cpu_percent: Option<f64>,
-    /// What its service is limited to, by the names of doze.toml.
-    limits: BTreeMap<&'static str, limits::Row>,
-    error: Option<String>,
-    #[serde(skip)]
-    usage: Option<Usage>,
-}
-
-impl Row {
-    fn is_awake(&self) -> bool {
-        self.usage.is_some() || self.memory_bytes.is_some()
-    }
 }
 
 pub(super) fn run(context: &Context, view: View) -> Result<(), Failure> {

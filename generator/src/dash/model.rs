@@ -15,8 +15,9 @@ use ratatui::layout::Rect;
 pub(super) use self::{history::History, keys::HELP};
 use super::{
     layout,
-    sample::{HeldBy, Instance, Manager, Sample},
+    sample::{Manager, Sample},
 };
+use crate::look::{HeldBy, Row};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub(super) enum Command {
 
 /// What can be done to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     Wake,
     Sleep,
     Restart,
@@ -73,14 +74,6 @@ impl Verb {
         match self {
             Self::Wake | Self::Restart => format!("`{name}` is ready"),
             Self::Sleep => format!("`{name}` is asleep"),
-        }
-    }
-
-    fn failed(self, name: &InstanceName, reason: &str) -> String {
-        match self {
-            Self::Wake => format!("`{name}` does not wake: {reason}"),
-            Self::Sleep => format!("`{name}` cannot be put to sleep: {reason}"),
-            Self::Restart => format!("`{name}` does not restart: {reason}"),
         }
     }
 }
@@ -159,12 +152,12 @@ impl Model {
     }
 
     /// The instances that the filter lets through.
-    pub(super) fn visible(&self) -> impl Iterator<Item = &Instance> {
+    pub(super) fn visible(&self) -> impl Iterator<Item = &Row> {
         let wanted = self.filter.to_lowercase();
         let all = self.sample.iter().flat_map(|sample| &sample.instances);
         all.filter(move |instance| {
             let (name, engine) = (instance.name.as_str(), instance.engine.as_str());
-            let texts = [name, engine, instance.state.word()];
+            let texts = [name, engine, instance.state];
             texts
                 .iter()
                 .any(|text| text.to_lowercase().contains(&wanted))
@@ -172,7 +165,7 @@ impl Model {
     }
 
     /// The selected instance.
-    pub(super) fn instance(&self) -> Option<&Instance> {
+    pub(super) fn instance(&self) -> Option<&Row> {
         let selected = self.selected.as_ref()?;
         let instances = &self.sample.as_ref()?.instances;
         instances.iter().find(|found| found.name == *selected)
@@ -295,7 +288,7 @@ pub(super) fn update(mut model: Model, event: Event) -> (Model, Vec<Command>) {
         Event::Done { verb, name, result } => {
             match result {
                 Ok(()) => model.say(verb.done(&name), false),
-                Err(reason) => model.say(verb.failed(&name, &reason), true),
+                Err(reason) => model.say(reason, true),
             }
             model.busy.remove(&(name, verb));
             vec![Command::Look]

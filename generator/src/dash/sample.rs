@@ -1,13 +1,9 @@
 //! What is known of the project at one moment: plain data.
 
-use std::time::Duration;
-
-use doze_contract::{InstanceName, status::Phase};
-
-use super::usage::Usage;
+use crate::look::{HeldBy, Row};
 
 /// The project at one moment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Sample {
     /// Who holds the sockets.
     pub(super) held_by: HeldBy,
@@ -16,15 +12,7 @@ pub(super) struct Sample {
     /// Why what is shown may not be what `doze.toml` says.
     pub(super) trouble: Option<String>,
     /// By engine, then by name.
-    pub(super) instances: Vec<Instance>,
-}
-
-/// Who holds the sockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeldBy {
-    Systemd,
-    Foreground,
-    Nobody,
+    pub(super) instances: Vec<Row>,
 }
 
 /// The user manager.
@@ -38,75 +26,16 @@ pub(super) enum Manager {
     Broken(String),
 }
 
-/// An instance at one moment.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Instance {
-    pub(super) name: InstanceName,
-    pub(super) engine: String,
-    /// As the file asks for it.
-    pub(super) version: Option<String>,
-    pub(super) state: State,
-    pub(super) clients: usize,
-    pub(super) holds: usize,
-    /// From the activation until the engine was ready.
-    pub(super) boot: Option<Duration>,
-    /// Until the idle exit, while it is armed.
-    pub(super) sleeps_in: Option<Duration>,
-    pub(super) usage: Option<Usage>,
-    pub(super) endpoints: Vec<String>,
-    /// With its password.
-    pub(super) url: Option<String>,
-    pub(super) data: String,
-    pub(super) error: Option<String>,
-}
-
-/// What an instance is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Awake(Phase),
-    Asleep,
-    /// Its service ended badly; the next client wakes it all the same.
-    AsleepFailed,
-    /// Nobody holds its address.
-    NotUp,
-    /// The init system has given up its address.
-    SocketFailed,
-    /// The file turns it off.
-    Disabled,
-    /// Its activator is there, and does not answer.
-    Silent,
-}
-
-impl State {
-    /// As `doze status` calls it.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Awake(phase) => phase.word(),
-            Self::Asleep => "asleep",
-            Self::AsleepFailed => "asleep, failed",
-            Self::NotUp => "not up",
-            Self::SocketFailed => "socket failed",
-            Self::Disabled => "disabled",
-            Self::Silent => "no answer",
-        }
-    }
-
-    /// One column wide.
-    pub(super) fn glyph(self) -> &'static str {
-        match self {
-            Self::Awake(Phase::Serving) => "●",
-            Self::Awake(Phase::Idling) => "◐",
-            Self::Awake(Phase::Booting | Phase::Draining) => "◌",
-            Self::Awake(Phase::Failed) | Self::AsleepFailed | Self::SocketFailed => "✗",
-            Self::Asleep => "○",
-            Self::NotUp | Self::Disabled => "·",
-            Self::Silent => "?",
-        }
-    }
-
-    /// Whether there is an activator.
-    pub(super) fn is_awake(self) -> bool {
-        matches!(self, Self::Awake(_) | Self::Silent)
+/// A state in one column.
+pub(super) fn glyph(state: &str) -> &'static str {
+    match state {
+        "serving" => "●",
+        "idling" => "◐",
+        "booting" | "draining" => "◌",
+        "asleep" => "○",
+        "not up" | "disabled" | "ended" => "·",
+        "no answer" => "?",
+        _ => "✗",
     }
 }
 

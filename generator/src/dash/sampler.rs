@@ -10,21 +10,19 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use doze_contract::{InstanceName, Plan, ProjectName, error::chain, status::Status};
-use doze_units::{Prefix, manager::UnitState};
+use doze_contract::{InstanceName, ProjectName, error::chain};
+use doze_units::manager::UnitState;
 
 use super::{
     log::{self, Mark},
     model::Event,
-    sample::{HeldBy, Instance, Manager, Sample, State},
-    usage::Meter,
+    sample::{Manager, Sample},
 };
 use crate::{
-    awake,
-    compile::plan_name,
-    config::{File, Inputs, block::Block},
+    config::{File, Inputs},
     dirs::Dirs,
-    foreground, fsx,
+    foreground,
+    look::{HeldBy, Row, look},
     systemd::Systemd,
 };
 
@@ -77,8 +75,8 @@ pub(super) struct Sampler {
     systemd: Option<Systemd>,
     manager: Manager,
     units: BTreeMap<String, UnitState>,
-    plans: BTreeMap<InstanceName, (SystemTime, Plan)>,
-    meter: Meter,
+    held_by: HeldBy,
+    instances: Vec<Row>,
     watched: Option<(InstanceName, Mark)>,
 }
 
@@ -96,8 +94,8 @@ impl Sampler {
                 systemd: None,
                 manager: Manager::Fine,
                 units: BTreeMap::new(),
-                plans: BTreeMap::new(),
-                meter: Meter::default(),
+                held_by: HeldBy::Nobody,
+                instances: Vec::new(),
                 watched: None,
             };
             // An error here is that nobody listens.
@@ -151,31 +149,22 @@ impl Sampler {
         } else if depth >= Depth::Manager {
             self.ask_manager(&project);
         }
-        let file = self.file.take()?;
-        let prefix = Prefix::of(&project);
-        let is_held = |name: &InstanceName| {
-            let socket = self.units.get(&prefix.socket(name));
-            socket.is_some_and(UnitState::is_active)
+        let file = self.file.as_ref()?;
+        let units = (!listens).then_some(&self.units);
+        let trouble = match look(&self.source.dirs, file, units, &self.instances) {
+            Ok((held_by, instances)) => {
+                (self.held_by, self.instances) = (held_by, instances);
+                let order = |row: &Row| (row.engine.clone(), row.name.clone());
+                self.instances.sort_by_cached_key(order);
+                None
+            }
+            Err(error) => Some(chain(&error)),
         };
-        let held = file.blocks.iter().any(|block| is_held(&block.name));
-        let held_by = match (listens, held) {
-            (true, _) => HeldBy::Foreground,
-            (false, true) => HeldBy::Systemd,
-            (false, false) => HeldBy::Nobody,
-        };
-        let mut pids = Vec::new();
-        let mut instances: Vec<Instance> = Vec::new();
-        for block in &file.blocks {
-            instances.push(self.instance(&project, block, held_by, &mut pids));
-        }
-        instances.sort_by(|a, b| (&a.engine, &a.name).cmp(&(&b.engine, &b.name)));
-        self.meter.keep(&pids);
-        self.file = Some(file);
         Some(Sample {
-            held_by,
+            held_by: self.held_by,
             manager: self.manager.clone(),
-            trouble: self.trouble.clone(),
-            instances,
+            trouble: trouble.or_else(|| self.trouble.clone()),
+            instances: self.instances.clone(),
         })
     }
 
@@ -218,83 +207,6 @@ impl Sampler {
                 Err(error) => Manager::Broken(chain(&error)),
             },
         };
-    }
-
-    fn instance(
-        &mut self,
-        project: &ProjectName,
-        block: &Block,
-        held_by: HeldBy,
-        pids: &mut Vec<u32>,
-    ) -> Instance {
-        let paths = self.source.dirs.instance(project, &block.name);
-        let asked = awake::status(&paths.status_socket);
-        let prefix = Prefix::of(project);
-        let unit = |name: String| self.units.get(&name);
-        let socket = unit(prefix.socket(&block.name));
-        let service = unit(prefix.service(&block.name));
-        let held = held_by == HeldBy::Foreground || socket.is_some_and(UnitState::is_active);
-        let socket_failed = socket.is_some_and(UnitState::is_failed);
-        let service_failed = service.is_some_and(UnitState::is_failed);
-        let plan = self.plan(project, &block.name);
-        let state = match &asked {
-            Err(_) => State::Silent,
-            Ok(Some(status)) => State::Awake(status.phase),
-            Ok(None) if !block.enabled => State::Disabled,
-            Ok(None) if plan.is_none() => State::NotUp,
-            Ok(None) if socket_failed => State::SocketFailed,
-            Ok(None) if !held => State::NotUp,
-            Ok(None) if service_failed => State::AsleepFailed,
-            Ok(None) => State::Asleep,
-        };
-        let endpoints = plan.iter().flat_map(|plan| &plan.endpoints);
-        let endpoints = endpoints.map(ToString::to_string).collect();
-        let url = plan.and_then(|plan| plan.body.connection.url.clone());
-        let (status, silence) = match asked {
-            Ok(status) => (status, None),
-            Err(error) => (None, Some(chain(&error))),
-        };
-        let usage = status.as_ref().and_then(|status| {
-            pids.push(status.activator_pid);
-            self.meter.look(status.activator_pid)
-        });
-        let millis = Duration::from_millis;
-        Instance {
-            name: block.name.clone(),
-            engine: block.engine.to_string(),
-            version: block.declared().map(ToString::to_string),
-            state,
-            clients: status.as_ref().map_or(0, |status| status.connections),
-            holds: status.as_ref().map_or(0, |status| status.holds),
-            boot: status
-                .as_ref()
-                .and_then(|status| status.boot_ms)
-                .map(millis),
-            sleeps_in: status.as_ref().and_then(Status::sleeps_in),
-            usage,
-            endpoints,
-            url,
-            data: paths.data.into_string(),
-            error: silence.or_else(|| status.and_then(|status| status.error)),
-        }
-    }
-
-    /// The plan that is installed, read again when it was replaced. One that cannot be read is as
-    /// good as none: `doze up` writes it.
-    fn plan(&mut self, project: &ProjectName, instance: &InstanceName) -> Option<&Plan> {
-        let path = self.source.dirs.plans(project).join(plan_name(instance));
-        let Ok(written) = fs::metadata(&path).and_then(|found| found.modified()) else {
-            self.plans.remove(instance);
-            return None;
-        };
-        let known = self.plans.get(instance).map(|(written, _)| *written);
-        if known != Some(written) {
-            self.plans.remove(instance);
-            let text = fsx::read(&path).ok().flatten()?;
-            let plan = serde_json::from_str(&text).ok()?;
-            self.plans.insert(instance.clone(), (written, plan));
-        }
-        self.plans.get(instance).map(|(_, plan)| plan)
     }
 
     fn send_log(&mut self, events: &Sender<Event>) -> Result<(), mpsc::SendError<Event>> {

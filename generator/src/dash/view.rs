@@ -14,8 +14,9 @@ use self::style::{Tone, of};
 use super::{
     layout::{self, SMALLEST},
     model::{Focus, HELP, Mode, Model},
-    sample::Instance,
+    sample::glyph,
 };
+use crate::look;
 
 /// The keys that the footer names.
 const KEYS: &str = "? help  q quit  ↑↓ move  ↵ wake  s sleep  R restart  y copy  l log  / filter";
@@ -59,7 +60,7 @@ fn header(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         },
     };
     let instances = model.sample.iter().flat_map(|sample| &sample.instances);
-    let awake = instances.clone().filter(|found| found.state.is_awake());
+    let awake = instances.clone().filter(|found| found.is_awake());
     let tone = if is_bad { Tone::Bad } else { Tone::Faint };
     let count = instances.clone().count();
     let line = Line::from(vec![
@@ -73,7 +74,7 @@ fn header(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 /// A row of the list.
 enum Row<'a> {
     Engine(&'a str),
-    Instance(&'a Instance),
+    Instance(&'a look::Row),
 }
 
 fn list(model: &Model, frame: &mut Frame<'_>, area: Rect) {
@@ -122,9 +123,9 @@ fn list(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
-fn entry(model: &Model, instance: &Instance, selected: bool, frame: &mut Frame<'_>, area: Rect) {
+fn entry(model: &Model, instance: &look::Row, selected: bool, frame: &mut Frame<'_>, area: Rect) {
     let tone = of(style::tone(instance.state), model.colour);
-    let state = Span::styled(instance.state.word(), tone);
+    let state = Span::styled(instance.state, tone);
     let wide = u16::try_from(state.width()).unwrap_or(area.width);
     // The name may be of any length and any width.
     let [left, _, right] = Layout::horizontal([
@@ -134,7 +135,7 @@ fn entry(model: &Model, instance: &Instance, selected: bool, frame: &mut Frame<'
     ])
     .areas(area);
     let name = Line::from(vec![
-        Span::styled(format!(" {} ", instance.state.glyph()), tone),
+        Span::styled(format!(" {} ", glyph(instance.state)), tone),
         Span::raw(instance.name.as_str()),
     ]);
     frame.render_widget(name, left);
@@ -169,7 +170,7 @@ fn footer(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             Span::styled("  enter keeps it, esc shows all", of(Tone::Faint, colour)),
         ]),
         (Mode::Confirm(name), _) => {
-            let clients = model.instance().map_or(0, |instance| instance.clients);
+            let clients = model.instance().map_or(0, |instance| instance.connections);
             let cut = match clients {
                 0 => String::new(),
                 1 => " A client is cut off.".into(),

@@ -55,7 +55,7 @@ impl<'a> Tree<'a> {
             row.state.to_owned(),
             endpoints.join(", "),
         ]);
-        if !self.told.insert(&row.name) {
+        if !self.told.insert(row.name.as_str()) {
             return;
         }
         let below = row.depends_on.iter();

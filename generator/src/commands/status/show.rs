@@ -5,7 +5,7 @@ use std::time::Duration;
 use doze_contract::duration;
 
 use super::{Group, HeldBy, Report, Row};
-use crate::output::{Paint, harmless, table};
+use crate::output::{Paint, bytes, harmless, percent, table};
 
 const HEAD: [&str; 9] = [
     "NAME",
@@ -97,7 +97,7 @@ fn cells(row: &Row) -> Vec<String> {
     let sleeps_in = row.sleeps_in_ms.map(Duration::from_millis);
     let never = (row.is_awake() && !row.sleeps).then(|| "never".to_owned());
     vec![
-        row.name.clone(),
+        row.name.to_string(),
         engine(row),
         row.state.to_owned(),
         clients(row),
@@ -122,25 +122,6 @@ fn clients(row: &Row) -> String {
     match row.holds {
         0 => row.connections.to_string(),
         holds => format!("{} + {holds}", row.connections),
-    }
-}
-
-/// Three digits at most, in the units of free(1).
-fn bytes(bytes: u64) -> String {
-    let mebibytes = u32::try_from(bytes / (1024 * 1024 / 10)).unwrap_or(u32::MAX);
-    let mebibytes = f64::from(mebibytes) / 10.0;
-    match mebibytes {
-        ..9.95 => format!("{mebibytes:.1} MiB"),
-        ..999.5 => format!("{mebibytes:.0} MiB"),
-        _ => format!("{:.1} GiB", mebibytes / 1024.0),
-    }
-}
-
-fn percent(percent: f64) -> String {
-    if percent < 9.95 {
-        format!("{percent:.1}%")
-    } else {
-        format!("{percent:.0}%")
     }
 }
 
@@ -203,8 +184,6 @@ fn column(rows: &[Vec<String>], head: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use camino::Utf8Path;
     use doze_contract::ProjectName;
 
@@ -228,24 +207,9 @@ mod tests {
 
     fn row(name: &str, engine: &str, state: &'static str, port: u16) -> Row {
         Row {
-            name: name.to_owned(),
-            engine: engine.to_owned(),
             version: Some("17".to_owned()),
-            group: Group::Service,
-            state,
             endpoints: vec![format!("127.0.0.1:{port}").parse().unwrap()],
-            depends_on: Vec::new(),
-            connections: 0,
-            holds: 0,
-            engine_pid: None,
-            boot_ms: None,
-            sleeps: true,
-            sleeps_in_ms: None,
-            memory_bytes: None,
-            cpu_percent: None,
-            limits: BTreeMap::new(),
-            error: None,
-            usage: None,
+            ..Row::example(name, engine, state)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::dash::sample::Instance;
+use crate::look::Row;
 
 /// More than the widest card shows.
 const LENGTH: usize = 150;
@@ -19,17 +19,16 @@ pub(in crate::dash) struct History {
 
 impl History {
     /// Adds what was just seen.
-    pub(super) fn add(&mut self, instance: &Instance) {
-        let usage = instance.usage.unwrap_or_default();
+    pub(super) fn add(&mut self, instance: &Row) {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a share of time is small, and none is negative"
         )]
-        let cpu = (usage.cpu * 10.0).round() as u64;
-        push(&mut self.memory, usage.memory);
+        let cpu = (instance.cpu_percent.unwrap_or(0.0) * 10.0).round() as u64;
+        push(&mut self.memory, instance.memory_bytes.unwrap_or(0));
         push(&mut self.cpu, cpu);
-        push(&mut self.clients, instance.clients as u64);
+        push(&mut self.clients, instance.connections as u64);
     }
 }
 

@@ -1,34 +1,14 @@
 //! The model: every key, and what comes from outside.
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use doze_contract::status::Phase;
 
 use super::*;
-use crate::dash::sample::State;
 
 fn name(text: &str) -> InstanceName {
     InstanceName::new(text).unwrap()
 }
 
-fn instance(engine: &str, text: &str, state: State) -> Instance {
-    Instance {
-        name: name(text),
-        engine: engine.into(),
-        version: Some("17".into()),
-        state,
-        clients: 0,
-        holds: 0,
-        boot: None,
-        sleeps_in: None,
-        usage: None,
-        endpoints: Vec::new(),
-        url: None,
-        data: "/data".into(),
-        error: None,
-    }
-}
-
-fn sample(instances: Vec<Instance>) -> Sample {
+fn sample(instances: Vec<Row>) -> Sample {
     Sample {
         held_by: HeldBy::Systemd,
         manager: Manager::Fine,
@@ -40,12 +20,12 @@ fn sample(instances: Vec<Instance>) -> Sample {
 /// The state with three instances.
 fn three() -> Model {
     let model = Model::new("shop".into(), false, (80, 24));
-    let mut app = instance("postgres", "app", State::Asleep);
+    let mut app = Row::example("app", "postgres", "asleep");
     app.url = Some("postgres://app:secret@127.0.0.1/app".into());
     let all = vec![
         app,
-        instance("postgres", "logs", State::Awake(Phase::Serving)),
-        instance("valkey", "cache", State::Asleep),
+        Row::example("logs", "postgres", "serving"),
+        Row::example("cache", "valkey", "asleep"),
     ];
     let (model, commands) = update(model, Event::Sample(sample(all)));
     assert_eq!(commands, [Command::Watch(name("app"))]);
@@ -150,7 +130,7 @@ fn keys_act_on_the_selected_instance_and_only_once_at_a_time() {
     let (model, commands) = typed(model, "w");
     assert_eq!(commands, [Command::Act(Verb::Wake, app.clone())]);
     let (model, _) = update(model, done(Verb::Wake, Err("no disk".into())));
-    assert_eq!(notice(&model), ("`app` does not wake: no disk", true));
+    assert_eq!(notice(&model), ("no disk", true));
     let (model, _) = update(model, done(Verb::Sleep, Ok(())));
     assert_eq!(notice(&model), ("`app` is asleep", false));
 }

@@ -16,8 +16,11 @@ use super::{
 };
 use crate::dash::{
     model::{History, Model},
-    sample::{Instance, State, without_password},
-    usage::Usage,
+    sample::{glyph, without_password},
+};
+use crate::{
+    look,
+    output::{bytes, percent},
 };
 
 /// The width of what values are called, and of those that have a curve.
@@ -96,12 +99,14 @@ fn show(model: &Model, row: &Row<'_>, frame: &mut Frame<'_>, place: Rect) {
 }
 
 /// The most important ones first, for the last do not fit a small screen.
-fn rows<'a>(model: &'a Model, instance: &'a Instance, wide: u16) -> Vec<Row<'a>> {
+fn rows<'a>(model: &'a Model, instance: &'a look::Row, wide: u16) -> Vec<Row<'a>> {
     let tone = of(style::tone(instance.state), model.colour);
-    let state = instance.state;
     let mut rows = vec![Row::new(
         "state",
-        Span::styled(format!("{} {}", state.glyph(), state.word()), tone),
+        Span::styled(
+            format!("{} {}", glyph(instance.state), instance.state),
+            tone,
+        ),
     )];
     if let Some(error) = &instance.error {
         let bad = of(Tone::Bad, model.colour);
@@ -114,23 +119,24 @@ fn rows<'a>(model: &'a Model, instance: &'a Instance, wide: u16) -> Vec<Row<'a>>
         rows.push(Row::new("url", without_password(url)));
     }
     if !instance.endpoints.is_empty() {
-        rows.push(Row::new("endpoint", instance.endpoints.join(", ")));
+        let endpoints: Vec<_> = instance.endpoints.iter().map(ToString::to_string).collect();
+        rows.push(Row::new("endpoint", endpoints.join(", ")));
     }
     let history = model.history.get(&instance.name);
     rows.push(curve(
         "clients",
-        instance.clients.to_string(),
+        instance.connections.to_string(),
         history.map(|history| (&history.clients, 4)),
     ));
-    let of_usage = |value: fn(&Usage) -> String| instance.usage.as_ref().map_or("-".into(), value);
+    let dash = || "-".to_owned();
     rows.push(curve(
         "memory",
-        of_usage(|usage| bytes(usage.memory)),
+        instance.memory_bytes.map_or_else(dash, bytes),
         history.map(|history: &History| (&history.memory, 1024 * 1024)),
     ));
     rows.push(curve(
         "cpu",
-        of_usage(|usage| format!("{:.1} %", usage.cpu)),
+        instance.cpu_percent.map_or_else(dash, percent),
         history.map(|history| (&history.cpu, 100)),
     ));
     rows.push(Row::new("sleeps in", sleeps_in(instance)));
@@ -151,56 +157,24 @@ fn curve<'a>(
     }
 }
 
-fn sleeps_in(instance: &Instance) -> String {
-    match (instance.sleeps_in, instance.state) {
-        (Some(left), _) => duration::show(left),
-        (None, State::Awake(_)) => "not as long as it is needed".into(),
-        (None, _) => "-".into(),
+fn sleeps_in(instance: &look::Row) -> String {
+    match instance.sleeps_in_ms {
+        Some(left) => duration::show(Duration::from_millis(left)),
+        None if instance.is_awake() => "not as long as it is needed".into(),
+        None => "-".into(),
     }
 }
 
-fn up(instance: &Instance) -> String {
-    let up = instance.usage.map(|usage| {
-        // Below that nobody can read it.
-        duration::show(Duration::from_secs(usage.up.as_secs().max(1)))
-    });
+fn up(instance: &look::Row) -> String {
+    // Below that nobody can read it.
+    let seconds = |up: Duration| Duration::from_secs(up.as_secs().max(1));
+    let up = instance.up.map(|up| duration::show(seconds(up)));
     let boot = instance
-        .boot
-        .map(|boot| format!("ready after {} ms", boot.as_millis()));
+        .boot_ms
+        .map(|boot| format!("ready after {boot} ms"));
     match (up, boot) {
         (Some(up), Some(boot)) => format!("{up}, {boot}"),
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => "-".into(),
-    }
-}
-
-fn bytes(bytes: u64) -> String {
-    let kib = bytes / 1024;
-    let tenths = |of: u64| format!("{}.{}", kib / of, kib % of * 10 / of);
-    if kib < 1024 {
-        format!("{kib} kB")
-    } else if kib < 1000 * 1024 {
-        format!("{} MB", tenths(1024))
-    } else {
-        format!("{} GB", tenths(1024 * 1024))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_shown_in_a_few_letters() {
-        for (number, shown) in [
-            (0, "0 kB"),
-            (1024 * 1024 - 1, "1023 kB"),
-            (1024 * 1024 * 5 / 2, "2.5 MB"),
-            (1000 * 1024 * 1024 - 1, "999.9 MB"),
-            (1000 * 1024 * 1024, "0.9 GB"),
-            (3 << 40, "3072.0 GB"),
-        ] {
-            assert_eq!(bytes(number), shown);
-        }
     }
 }

@@ -1,9 +1,6 @@
 //! What things look like, with colour and without (<https://no-color.org>).
 
-use doze_contract::status::Phase;
 use ratatui::style::{Color, Modifier, Style};
-
-use crate::dash::sample::State;
 
 /// What a text is to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +35,13 @@ pub(super) fn of(tone: Tone, colour: bool) -> Style {
 }
 
 /// The tone of a state.
-pub(super) fn tone(state: State) -> Tone {
+pub(super) fn tone(state: &str) -> Tone {
     match state {
-        State::Awake(Phase::Serving | Phase::Idling) => Tone::Good,
-        State::Awake(Phase::Booting | Phase::Draining) => Tone::Passing,
-        State::Asleep => Tone::Resting,
-        State::Awake(Phase::Failed) | State::AsleepFailed | State::SocketFailed | State::Silent => {
-            Tone::Bad
-        }
-        State::NotUp | State::Disabled => Tone::Faint,
+        "serving" | "idling" => Tone::Good,
+        "booting" | "draining" => Tone::Passing,
+        "asleep" => Tone::Resting,
+        "not up" | "disabled" | "ended" => Tone::Faint,
+        _ => Tone::Bad,
     }
 }
 

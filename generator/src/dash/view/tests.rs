@@ -2,35 +2,25 @@
 
 use std::time::Duration;
 
-use doze_contract::{InstanceName, status::Phase};
+use doze_contract::InstanceName;
 use ratatui::{Terminal, backend::TestBackend, style::Color};
 
 use super::*;
 use crate::dash::{
     model::{Event, update},
-    sample::{HeldBy, Manager, Sample, State},
-    usage::Usage,
+    sample::{Manager, Sample},
 };
+use crate::look::HeldBy;
 
 fn name(text: &str) -> InstanceName {
     InstanceName::new(text).unwrap()
 }
 
-fn instance(engine: &str, text: &str, state: State) -> Instance {
-    Instance {
-        name: name(text),
-        engine: engine.into(),
-        version: Some("17".into()),
-        state,
-        clients: 0,
-        holds: 0,
-        boot: None,
-        sleeps_in: None,
-        usage: None,
-        endpoints: vec!["127.0.0.1:5432".into()],
-        url: Some(format!("postgres://{text}:secret@127.0.0.1:5432/{text}")),
-        data: format!("/home/me/.local/share/doze/projects/shop/data/{text}"),
-        error: None,
+fn instance(engine: &str, name: &str, state: &'static str) -> look::Row {
+    look::Row {
+        endpoints: vec!["127.0.0.1:5432".parse().unwrap()],
+        url: Some(format!("postgres://{name}:secret@127.0.0.1:5432/{name}")),
+        ..look::Row::example(name, engine, state)
     }
 }
 
@@ -38,18 +28,17 @@ fn instance(engine: &str, text: &str, state: State) -> Instance {
 fn shop(size: (u16, u16)) -> Model {
     let mut model = Model::new("shop".into(), false, size);
     for look in 0..40_u32 {
-        let mut app = instance("postgres", "app", State::Awake(Phase::Serving));
-        app.clients = 3 + look as usize % 4;
+        let mut app = instance("postgres", "app", "serving");
+        app.connections = 3 + look as usize % 4;
         app.holds = 1;
-        app.boot = Some(Duration::from_millis(184));
-        app.usage = Some(Usage {
-            memory: (20 + u64::from(look)) << 20,
-            cpu: f64::from(look * 7 % 50),
-            up: Duration::from_secs(3_725),
-        });
-        let mut reports = instance("postgres", "reports", State::Awake(Phase::Idling));
-        reports.sleeps_in = Some(Duration::from_secs(250));
-        let mut broken = instance("valkey", "sessions", State::Awake(Phase::Failed));
+        app.boot_ms = Some(184);
+        app.memory_bytes = Some((20 + u64::from(look)) << 20);
+        app.cpu_percent = Some(f64::from(look * 7 % 50));
+        app.up = Some(Duration::from_secs(3_725));
+        let mut reports = instance("postgres", "reports", "idling");
+        (reports.sleeps_in_ms, reports.memory_bytes) = (Some(250_000), Some(20 << 20));
+        let mut broken = instance("valkey", "sessions", "failed");
+        broken.memory_bytes = Some(1 << 20);
         broken.error = Some("valkey-server ended with status 1: cannot open the log".into());
         let sample = Sample {
             held_by: HeldBy::Systemd,
@@ -58,11 +47,11 @@ fn shop(size: (u16, u16)) -> Model {
             instances: vec![
                 app,
                 reports,
-                instance("valkey", "cache", State::Asleep),
+                instance("valkey", "cache", "asleep"),
                 instance(
                     "valkey",
                     "日本語-キャッシュ-with-a-name-that-does-not-end",
-                    State::NotUp,
+                    "not up",
                 ),
                 broken,
             ],

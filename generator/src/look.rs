@@ -1,0 +1,287 @@
+//! One look at the instances of a project, without waking any: their plans, what the manager says
+//! of their units, a question to each activator. No driver is started. Must not know how it is
+//! shown.
+
+use std::{
+    collections::BTreeMap,
+    fs::File as Log,
+    io::{self, Seek, SeekFrom},
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{
+    Endpoint, InstanceName, ProjectName,
+    error::chain,
+    plan::{Dependency, FORMAT, Start},
+};
+use doze_units::{Prefix, manager::UnitState};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+
+use crate::{
+    awake,
+    compile::plan_name,
+    config::{File, block::Block},
+    dirs::Dirs,
+    failure::Failure,
+    fsx, limits,
+    usage::{Meter, Usage},
+};
+
+/// How much of a log is read for the reason of a failure, from its end.
+const LAST_WORDS: u64 = 8 * 1024;
+
+/// Who holds the sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HeldBy {
+    Systemd,
+    Foreground,
+    Nobody,
+}
+
+/// What an instance is for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Group {
+    /// Its first client starts it.
+    Service,
+    /// It starts with the project.
+    Process,
+}
+
+/// An instance at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: InstanceName,
+    pub(crate) engine: String,
+    /// As it was declared.
+    pub(crate) version: Option<String>,
+    pub(crate) group: Group,
+    pub(crate) state: &'static str,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) depends_on: Vec<String>,
+    pub(crate) connections: usize,
+    pub(crate) holds: usize,
+    pub(crate) engine_pid: Option<u32>,
+    pub(crate) boot_ms: Option<u64>,
+    /// Whether it ever sleeps by itself.
+    pub(crate) sleeps: bool,
+    pub(crate) sleeps_in_ms: Option<u64>,
+    pub(crate) memory_bytes: Option<u64>,
+    /// Of one processor, since the look before, or over the whole time that it is awake.
+    pub(crate) cpu_percent: Option<f64>,
+    /// What its service is limited to, by the names of doze.toml.
+    pub(crate) limits: BTreeMap<&'static str, limits::Row>,
+    pub(crate) error: Option<String>,
+    #[serde(skip)]
+    pub(crate) usage: Option<Usage>,
+    /// With its password.
+    #[serde(skip)]
+    pub(crate) url: Option<String>,
+    #[serde(skip)]
+    pub(crate) data: Utf8PathBuf,
+    /// Since its activator started.
+    #[serde(skip)]
+    pub(crate) up: Option<Duration>,
+}
+
+impl Row {
+    /// One of which nothing more is known.
+    #[cfg(test)]
+    pub(crate) fn example(name: &str, engine: &str, state: &'static str) -> Self {
+        Self {
+            name: InstanceName::new(name).unwrap(),
+            engine: engine.into(),
+            version: Some("17".into()),
+            group: Group::Service,
+            state,
+            endpoints: Vec::new(),
+            depends_on: Vec::new(),
+            connections: 0,
+            holds: 0,
+            engine_pid: None,
+            boot_ms: None,
+            sleeps: true,
+            sleeps_in_ms: None,
+            memory_bytes: None,
+            cpu_percent: None,
+            limits: BTreeMap::new(),
+            error: None,
+            usage: None,
+            url: None,
+            data: format!("/home/me/.local/share/doze/projects/shop/data/{name}").into(),
+            up: None,
+        }
+    }
+
+    pub(crate) fn is_awake(&self) -> bool {
+        self.memory_bytes.is_some()
+    }
+}
+
+/// Looks at every instance that the file declares, in its order. `units` are those that the manager
+/// has loaded; there are none if a listener in the foreground holds the sockets. `before` is the
+/// last look.
+pub(crate) fn look(
+    dirs: &Dirs,
+    file: &File,
+    units: Option<&BTreeMap<String, UnitState>>,
+    before: &[Row],
+) -> Result<(HeldBy, Vec<Row>), Failure> {
+    let mut look = Look {
+        dirs,
+        project: &file.name,
+        prefix: Prefix::of(&file.name),
+        units,
+        meter: Meter::default(),
+    };
+    let is_held = |block: &Block| look.is_held(&block.name);
+    let held_by = match units {
+        None => HeldBy::Foreground,
+        Some(_) if file.blocks.iter().any(is_held) => HeldBy::Systemd,
+        Some(_) => HeldBy::Nobody,
+    };
+    let rows = file.blocks.iter().map(|block| look.row(block, before));
+    Ok((held_by, rows.collect::<Result<_, _>>()?))
+}
+
+/// What is needed of a plan; the rest is skipped, for there may be hundreds of them.
+#[derive(Deserialize)]
+struct Installed {
+    format: u32,
+    idle_timeout_ms: Option<IgnoredAny>,
+    endpoints: Vec<Endpoint>,
+    #[serde(default)]
+    holds: Vec<Dependency>,
+    body: Body,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    start: Start,
+    connection: Connection,
+}
+
+#[derive(Deserialize)]
+struct Connection {
+    url: Option<String>,
+}
+
+struct Look<'a> {
+    dirs: &'a Dirs,
+    project: &'a ProjectName,
+    prefix: Prefix,
+    units: Option<&'a BTreeMap<String, UnitState>>,
+    meter: Meter,
+}
+
+impl Look<'_> {
+    fn row(&mut self, block: &Block, before: &[Row]) -> Result<Row, Failure> {
+        let plan = self.plan(&block.name)?;
+        let paths = self.dirs.instance(self.project, &block.name);
+        let (status, silence) = match awake::status(&paths.status_socket) {
+            Ok(status) => (status, None),
+            Err(error) => (None, Some(chain(&error))),
+        };
+        let starts = plan.as_ref().map(|plan| &plan.body.start);
+        let group = match starts {
+            Some(Start::WithProject(_)) => Group::Process,
+            Some(Start::OnDemand) | None => Group::Service,
+        };
+        let state = match &status {
+            Some(status) => status.phase.word(),
+            None if silence.is_some() => "no answer",
+            None if !block.enabled => "disabled",
+            None if plan.is_none() => "not up",
+            None => self.at_rest(&block.name, group),
+        };
+        let service = self.prefix.service(&block.name);
+        let usage = status
+            .as_ref()
+            .and_then(|status| self.meter.usage(status.activator_pid, &service));
+        let before = before.iter().find(|row| row.name == block.name);
+        let before = before.and_then(|row| row.usage);
+        let error = match &status {
+            Some(status) => status.error.clone(),
+            None if state.ends_with("failed") => last_words(&paths.log),
+            None => silence,
+        };
+        let status = status.as_ref();
+        let plan = plan.as_ref();
+        let holds = plan.iter().flat_map(|plan| &plan.holds);
+        Ok(Row {
+            name: block.name.clone(),
+            engine: block.engine.to_string(),
+            version: block.declared().map(ToString::to_string),
+            group,
+            state,
+            depends_on: holds.map(|held| held.instance.to_string()).collect(),
+            connections: status.map_or(0, |status| status.connections),
+            holds: status.map_or(0, |status| status.holds),
+            engine_pid: status.and_then(|status| status.engine_pid),
+            boot_ms: status.and_then(|status| status.boot_ms),
+            sleeps: plan.is_none_or(|plan| plan.idle_timeout_ms.is_some()),
+            sleeps_in_ms: status.and_then(|status| status.sleeps_in_ms),
+            memory_bytes: usage.map(|usage| usage.memory),
+            cpu_percent: usage.map(|usage| usage.cpu_percent(before.as_ref())),
+            limits: BTreeMap::new(),
+            error,
+            usage,
+            data: paths.data,
+            up: usage.map(|usage| usage.age),
+            url: plan.and_then(|plan| plan.body.connection.url.clone()),
+            endpoints: plan.map(|plan| plan.endpoints.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// The plan that is installed. One that cannot be read is as good as none: `doze up` writes it.
+    fn plan(&self, instance: &InstanceName) -> Result<Option<Installed>, Failure> {
+        let path = self.dirs.plans(self.project).join(plan_name(instance));
+        let text = fsx::read(&path).map_err(Failure::io(format!("read {path}")))?;
+        let plan = text.and_then(|text| serde_json::from_str::<Installed>(&text).ok());
+        Ok(plan.filter(|plan| plan.format == FORMAT))
+    }
+
+    fn unit(&self, name: &str) -> Option<&UnitState> {
+        self.units?.get(name)
+    }
+
+    fn is_held(&self, instance: &InstanceName) -> bool {
+        let socket = self.unit(&self.prefix.socket(instance));
+        self.units.is_none() || socket.is_some_and(UnitState::is_active)
+    }
+
+    /// The state of one that does not run.
+    fn at_rest(&self, instance: &InstanceName, group: Group) -> &'static str {
+        let service = self.unit(&self.prefix.service(instance));
+        let socket = self.unit(&self.prefix.socket(instance));
+        let failed = service.is_some_and(UnitState::is_failed);
+        match group {
+            _ if socket.is_some_and(UnitState::is_failed) => "socket failed",
+            _ if !self.is_held(instance) => "not up",
+            Group::Service if failed => "asleep, failed",
+            Group::Service => "asleep",
+            Group::Process if failed => "failed",
+            // It is about to be started, again perhaps.
+            Group::Process if service.is_some_and(UnitState::is_running) => "booting",
+            Group::Process => "ended",
+        }
+    }
+}
+
+/// What an activator said last before it left.
+fn last_words(log: &Utf8Path) -> Option<String> {
+    let mut file = Log::open(log).ok()?;
+    let size = file.metadata().ok()?.len();
+    let from = size.saturating_sub(LAST_WORDS);
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut end = Vec::new();
+    io::copy(&mut file, &mut end).ok()?;
+    let text = String::from_utf8_lossy(&end);
+    // What follows the mark is the time.
+    let own = |line: &str| Some(line.strip_prefix("doze: ")?.split_once(' ')?.1.to_owned());
+    let mut own = text.lines().rev().filter_map(own);
+    own.find(|line| !line.starts_with("leaving with ") && !line.starts_with("stopping "))
+}
