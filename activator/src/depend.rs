@@ -52,7 +52,8 @@ pub(crate) enum DependError {
 }
 
 /// Wakes all that `plan` depends on and returns when what has to be healthy is ready. From then on
-/// all is held, and woken again whenever it went away, as long as there is `held`.
+/// all is held, and woken again whenever it went away, unless it runs by itself, as long as there is
+/// `held`.
 pub(crate) async fn hold(
     plan: &Plan,
     held: &mut JoinSet<()>,
@@ -149,6 +150,9 @@ async fn keep(dependency: Dependency, mut called: io::Result<Stream>, log: Log) 
             // What is said does not matter; the read ends with the connection.
             let mut ignored = [0; 64];
             while let Ok(1..) = stream.read(&mut ignored).await {}
+        }
+        if dependency.runs_by_itself {
+            return;
         }
         if held.elapsed() > LONGEST_PAUSE {
             pause = SHORTEST_PAUSE;

@@ -10,16 +10,12 @@ use doze_contract::{
     error::chain,
     plan::{Member, Start},
 };
-use tokio::{
-    sync::oneshot,
-    task::JoinSet,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::oneshot, task::JoinSet, time::Instant};
 
 use crate::{
     boot,
     environment::Surroundings,
-    helper::{Bench, Hook},
+    helper::{Allowance, Bench, Hook},
     lock::Lock,
     log::Log,
     machine::Event,
@@ -62,6 +58,14 @@ pub(crate) struct End {
     pub(crate) at: usize,
     pub(crate) name: String,
     pub(crate) status: ExitStatus,
+}
+
+impl End {
+    /// Whether it is that of a program that may end by itself, and has done its work.
+    pub(crate) fn is_well(&self, plan: &Plan) -> bool {
+        let may_end = plan.body.start != Start::OnDemand && self.at + 1 == plan.body.members.len();
+        may_end && self.status.success()
+    }
 }
 
 /// Boots the engine, waits for its end or for `stop`, and stops it. When it returns, nothing of
@@ -117,9 +121,8 @@ pub(crate) async fn live(
 
 /// What the loop is told of a member that ended unasked.
 fn told(plan: &Plan, end: &End, log: &Log) -> Message {
-    let End { at, name, status } = end;
-    let may_end = plan.body.start != Start::OnDemand && at + 1 == plan.body.members.len();
-    let well = may_end && status.success();
+    let End { name, status, .. } = end;
+    let well = end.is_well(plan);
     let reason = if well {
         format!("{name} ended by itself ({status})")
     } else {
@@ -171,7 +174,7 @@ impl Engine {
                 log,
                 place: &mut self.helper,
             };
-            say_goodbye(bench, running, member, begun).await;
+            say_goodbye(bench, running, member).await;
             let upstream = self.upstream.endpoint.as_ref();
             let upstream = upstream.filter(|_| at + 1 == last);
             let whom = match member.own {
@@ -213,21 +216,15 @@ impl Engine {
 
 /// Runs what a member wants done before its stop, in half of the time for it. If it ends meanwhile
 /// it need not be stopped.
-async fn say_goodbye(mut bench: Bench<'_>, running: &Running, member: &Member, begun: Instant) {
+async fn say_goodbye(mut bench: Bench<'_>, running: &Running, member: &Member) {
     let hooks = member.own.iter().flat_map(|own| &own.before_stop);
     let hooks: Vec<_> = hooks.cloned().collect();
     if hooks.is_empty() || !running.was_ready || running.process.has_ended() {
         return;
     }
-    let log = bench.log;
-    let half = begun + member.stop.within / 2;
-    match timeout_at(half, bench.hooks(Hook::BeforeStop, &hooks)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => log.say(format_args!("{}", chain(&error))),
-        Err(_) => log.say(format_args!(
-            "what {} wants done before its stop takes more than half of {:?}; killing it",
-            member.name, member.stop.within
-        )),
+    let mut half = Allowance::of(member.stop.within / 2);
+    let done = bench.hooks(Hook::BeforeStop, &hooks, &mut half).await;
+    if let Err(error) = done {
+        bench.log.say(format_args!("{}", chain(&error)));
     }
-    bench.end().await;
 }

@@ -2,7 +2,9 @@
 //!
 //! There is one at a time, in a process group of its own. Must not know what its end means.
 
-use std::{fmt, io, process::ExitStatus};
+use std::{fmt, io, process::ExitStatus, time::Duration};
+
+use tokio::time::{Instant, timeout};
 
 use crate::{
     environment::Surroundings,
@@ -39,6 +41,31 @@ pub(crate) enum HookError {
         status: ExitStatus,
         words: String,
     },
+    #[error(
+        "the {kind} command `{command}` was killed: the hooks took more than {within:?}; it said: {words}"
+    )]
+    Late {
+        kind: Hook,
+        command: String,
+        within: Duration,
+        words: String,
+    },
+}
+
+/// The time that several hooks may take together.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    within: Duration,
+    left: Duration,
+}
+
+impl Allowance {
+    pub(crate) fn of(within: Duration) -> Self {
+        Self {
+            within,
+            left: within,
+        }
+    }
 }
 
 /// When a hook runs; the words of the plan.
@@ -60,16 +87,28 @@ impl fmt::Display for Hook {
 }
 
 impl Bench<'_> {
-    /// Runs the hooks one after the other, until one fails.
+    /// Runs the hooks one after the other, until one fails or the time for them is over.
     pub(crate) async fn hooks(
         &mut self,
         kind: Hook,
         hooks: &[Vec<String>],
+        time: &mut Allowance,
     ) -> Result<(), HookError> {
         for hook in hooks {
             let command = || hook.join(" ");
             self.log.say(format_args!("{kind}: {}", command()));
-            let status = self.run(hook).await.map_err(|source| HookError::Spawn {
+            let begun = Instant::now();
+            let Ok(ran) = timeout(time.left, self.run(hook)).await else {
+                self.end().await;
+                return Err(HookError::Late {
+                    kind,
+                    command: command(),
+                    within: time.within,
+                    words: self.log.last_words(),
+                });
+            };
+            time.left = time.left.saturating_sub(begun.elapsed());
+            let status = ran.map_err(|source| HookError::Spawn {
                 kind,
                 command: command(),
                 source,
@@ -89,12 +128,17 @@ impl Bench<'_> {
     /// Runs one command. What it prints goes to the log.
     pub(crate) async fn run(&mut self, argv: &[String]) -> io::Result<ExitStatus> {
         self.end().await;
-        let missing = || io::Error::new(io::ErrorKind::InvalidInput, "it has no words");
-        let command = self.surroundings.command(argv).ok_or_else(missing)?;
-        let spawned = self.spawn(|log| Process::spawn("a command", command, Output::Log, log));
-        let status = self.place.insert(spawned?).ended().await;
+        let status = self.start(argv, Output::Log)?.ended().await;
         *self.place = None;
         Ok(status)
+    }
+
+    /// Starts one command, to be waited for in its place.
+    pub(crate) fn start(&mut self, argv: &[String], output: Output) -> io::Result<&mut Process> {
+        let missing = || io::Error::new(io::ErrorKind::InvalidInput, "it has no words");
+        let command = self.surroundings.command(argv).ok_or_else(missing)?;
+        let spawned = self.spawn(|log| Process::spawn("a command", command, output, log));
+        Ok(self.place.insert(spawned?))
     }
 
     /// Starts something that shares the lock.

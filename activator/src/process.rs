@@ -15,13 +15,13 @@ use std::{
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::{
-    io::{AsyncReadExt, unix::AsyncFd},
+    io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd},
     net::unix::pipe,
     task::JoinHandle,
     time::timeout,
 };
 
-use crate::{log::Log, orphans, ready::Ear, watched::watched};
+use crate::{log::Log, orphans, watched::watched};
 
 /// How long to wait for the rest of the output of a process that has ended, in case something
 /// that it started lives on with the pipe.
@@ -59,8 +59,8 @@ pub(crate) enum Output {
     Log,
     /// To [`Process::dialogue`], together with standard input.
     Dialogue,
-    /// To the log; standard input is this socket.
-    Socket(OwnedFd),
+    /// To the log; standard input is this.
+    LogFrom(OwnedFd),
 }
 
 impl Process {
@@ -74,19 +74,19 @@ impl Process {
         Self::spawn_heard(name, command, output, None, log)
     }
 
-    /// The same, and shows `ear` whatever goes to the log.
+    /// The same, and gives whatever goes to the log to `listener` as well.
     pub(crate) fn spawn_heard(
         name: &str,
         mut command: Command,
         output: Output,
-        ear: Option<Ear>,
+        listener: Option<pipe::Sender>,
         log: &Log,
     ) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         match output {
             Output::Log => command.stdin(Stdio::null()).stdout(writer.try_clone()?),
             Output::Dialogue => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
-            Output::Socket(socket) => command.stdin(socket).stdout(writer.try_clone()?),
+            Output::LogFrom(input) => command.stdin(input).stdout(writer.try_clone()?),
         };
         let child = command.stderr(writer).process_group(0).spawn()?;
         // The command holds our copies of the pipe's other end; with them it would never end.
@@ -99,7 +99,7 @@ impl Process {
             pid,
             child,
             pidfd,
-            output: Some(tokio::spawn(pass_on(reader, log.clone(), ear))),
+            output: Some(tokio::spawn(pass_on(reader, log.clone(), listener))),
             ended: None,
             spares_group: false,
         })
@@ -199,8 +199,9 @@ impl Process {
     }
 }
 
-/// Copies what the child prints to the log until nobody can print any more.
-async fn pass_on(reader: PipeReader, log: Log, mut ear: Option<Ear>) {
+/// Copies what the child prints to the log until nobody can print any more, and to the listener
+/// until that has left.
+async fn pass_on(reader: PipeReader, log: Log, mut listener: Option<pipe::Sender>) {
     let Ok(mut reader) = pipe::Receiver::from_owned_fd(reader.into()) else {
         return;
     };
@@ -209,7 +210,11 @@ async fn pass_on(reader: PipeReader, log: Log, mut ear: Option<Ear>) {
         match buffer.get(..count) {
             Some(bytes) if count > 0 => {
                 log.pass(bytes);
-                ear = ear.and_then(|ear| ear.hear(bytes));
+                if let Some(pipe) = &mut listener
+                    && pipe.write_all(bytes).await.is_err()
+                {
+                    listener = None;
+                }
             }
             _ => break,
         }

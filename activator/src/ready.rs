@@ -6,34 +6,38 @@
 
 mod file;
 mod hello;
-mod output;
 mod probe;
 
-use std::{fmt, io, process::ExitStatus, time::Duration};
+use std::{fmt, future::pending, io, process::ExitStatus, time::Duration};
 
 use doze_contract::{
     Bytes, Endpoint,
     plan::{Hello, Probe, Readiness},
 };
-use tokio::time::sleep;
+use tokio::{
+    net::unix::pipe,
+    time::{sleep, timeout},
+};
 
-pub(crate) use self::output::Ear;
-use self::{file::FileWatch, hello::HelloWatch, output::OutputWatch, probe::Question};
-use crate::helper::Bench;
+use self::{file::FileWatch, hello::HelloWatch, probe::Question};
+use crate::{helper::Bench, process::Output};
 
 /// Between two tries at the least; the timer's own resolution.
 const RETRY: Duration = Duration::from_millis(1);
+
+/// How long what listens to the output of a member that has ended may take to say what it heard.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Why readiness cannot be watched for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WatchError {
     #[error("the plan does not say how")]
     Missing,
-    #[error("`{pattern}` is no regular expression")]
-    Pattern {
-        pattern: String,
+    #[error("cannot run `{command}`")]
+    Listener {
+        command: String,
         #[source]
-        source: regex_lite::Error,
+        source: io::Error,
     },
     #[error("something of the system failed")]
     System(#[from] io::Error),
@@ -59,7 +63,7 @@ pub(crate) enum Seen {
     Check(ExitStatus),
     /// The file does not say so.
     File,
-    /// It printed no such line.
+    /// What it prints does not say so.
     Output,
     /// It lives, but not for long enough.
     Young,
@@ -76,7 +80,7 @@ impl fmt::Display for Seen {
             Self::Status(status) => write!(f, "it answers with status {status}"),
             Self::Check(status) => write!(f, "the command that checks it failed ({status})"),
             Self::File => write!(f, "its file does not say so"),
-            Self::Output => write!(f, "it has printed no line that matches"),
+            Self::Output => write!(f, "its output does not say so"),
             Self::Young => write!(f, "it has to live for longer"),
         }
     }
@@ -89,7 +93,7 @@ pub(crate) enum Watch<'a> {
     Hello(HelloWatch<'a>),
     File(FileWatch<'a>),
     Probe(Question<'a>, Probe),
-    Output(OutputWatch),
+    Output(&'a [String]),
     Alive(Duration),
 }
 
@@ -116,23 +120,27 @@ impl<'a> Watch<'a> {
                 Self::Probe(Question::Http(or_upstream(at)?, path), *probe)
             }
             Readiness::Exec { argv, probe } => Self::Probe(Question::Exec(argv), *probe),
-            Readiness::LogLine { pattern } => {
-                let watch = OutputWatch::new(pattern).map_err(|source| WatchError::Pattern {
-                    pattern: pattern.clone(),
-                    source,
-                });
-                Self::Output(watch?)
-            }
+            Readiness::Output { argv } => Self::Output(argv),
             Readiness::Alive { lasts } => Self::Alive(*lasts),
         })
     }
 
-    /// What has to be shown the member's output, if anything has; once.
-    pub(crate) fn ear(&mut self) -> Option<Ear> {
-        match self {
-            Self::Output(output) => output.ear(),
-            Self::Hello(_) | Self::File(_) | Self::Probe(..) | Self::Alive(_) => None,
-        }
+    /// Starts what listens to the member's output, if something does, in the place of helpers.
+    /// What is written to the other end reaches it.
+    pub(crate) fn listener(
+        &self,
+        bench: &mut Bench<'_>,
+    ) -> Result<Option<pipe::Sender>, WatchError> {
+        let Self::Output(argv) = self else {
+            return Ok(None);
+        };
+        let (input, end) = io::pipe()?;
+        let started = bench.start(argv, Output::LogFrom(input.into()));
+        started.map_err(|source| WatchError::Listener {
+            command: argv.join(" "),
+            source,
+        })?;
+        Ok(Some(pipe::Sender::from_owned_fd(end.into())?))
     }
 
     /// Waits, however long it takes. `seen` always tells what it is waiting for.
@@ -141,16 +149,37 @@ impl<'a> Watch<'a> {
             Self::Hello(hello) => hello.ready(seen).await,
             Self::File(file) => file.ready(seen).await,
             Self::Probe(question, probe) => probe::answered(question, *probe, seen, bench).await,
-            Self::Output(output) => {
+            Self::Output(_) => {
                 *seen = Seen::Output;
-                output.ready().await;
-                Ok(())
+                if let Some(listener) = bench.place {
+                    let status = listener.ended().await;
+                    if status.success() {
+                        *bench.place = None;
+                        return Ok(());
+                    }
+                    *seen = Seen::Check(status);
+                }
+                // It will not say so any more.
+                pending().await
             }
             Self::Alive(lasts) => {
                 *seen = Seen::Young;
                 sleep(*lasts).await;
                 Ok(())
             }
+        }
+    }
+
+    /// Whether a member is to be called ready that has ended by itself, and well.
+    pub(crate) async fn holds_at_the_end(&self, bench: &mut Bench<'_>) -> bool {
+        match (self, &mut bench.place) {
+            // There is nothing else to wait for in one that does its work and ends.
+            (Self::Alive(_), _) => true,
+            // Its output is over, and so the answer is near.
+            (Self::Output(_), Some(listener)) => timeout(ANSWER, listener.ended())
+                .await
+                .is_ok_and(|status| status.success()),
+            (Self::Hello(_) | Self::File(_) | Self::Probe(..) | Self::Output(_), _) => false,
         }
     }
 

@@ -127,7 +127,7 @@ impl Refuser {
             .arg(REFUSE)
             .env(REFUSAL, passable(reason))
             .env(REFUSAL_HINT, hint(self.plan.instance.as_str()));
-        let spawned = Process::spawn("driver", command, Output::Socket(socket), &self.log);
+        let spawned = Process::spawn("driver", command, Output::LogFrom(socket), &self.log);
         let mut driver = spawned.map_err(|source| RefuseError::Spawn {
             driver: self.plan.driver.clone(),
             source,

@@ -6,6 +6,7 @@ use std::{
     future::Future,
     io,
     os::fd::OwnedFd,
+    pin::pin,
     process::{Command, ExitStatus},
     sync::Arc,
     time::Duration,
@@ -16,18 +17,18 @@ use doze_contract::{
     Plan,
     plan::{Member, Own},
 };
-use tokio::time::sleep;
+use tokio::{net::unix::pipe, time::sleep};
 
 use crate::{
     engine::{End, Engine, Running, first_end},
     env_file::EnvFileError,
     environment::Surroundings,
-    helper::{Bench, Hook, HookError},
+    helper::{Allowance, Bench, Hook, HookError},
     log::Log,
     message::{Message, Teller},
     pid_file,
     process::{Output, Process},
-    ready::{Ear, Seen, Watch, WatchError},
+    ready::{Seen, Watch, WatchError},
     upstream::Upstream,
 };
 
@@ -108,12 +109,9 @@ pub(crate) async fn start(
         log,
         place: helper,
     };
-    beside(
-        members,
-        log,
-        bench.hooks(Hook::BeforeStart, &own.before_start),
-    )
-    .await??;
+    let mut time = Allowance::of(member.ready_within);
+    let hooks = bench.hooks(Hook::BeforeStart, &own.before_start, &mut time);
+    beside(plan, members, log, hooks).await??;
 
     let watched = |source| StartError::Watch {
         name: member.name.clone(),
@@ -123,7 +121,8 @@ pub(crate) async fn start(
     let mut watch = Watch::new(&member.ready, hello, at).map_err(watched)?;
     let is_last = members.len() + 1 == plan.body.members.len();
     let socket = upstream.socket.take_if(|_| is_last);
-    let process = spawn(member, &bench, socket, watch.ear())?;
+    let listener = watch.listener(&mut bench).map_err(watched)?;
+    let process = spawn(member, &bench, socket, listener)?;
     if members.is_empty() {
         teller.tell(Message::Spawned(process.id()));
     }
@@ -137,7 +136,12 @@ pub(crate) async fn start(
     let ready = tokio::select! {
         biased;
         ready = watch.ready(&mut seen, &mut bench) => Some(ready),
-        end = first_end(members) => return Err(ended_early(end, log)),
+        end = first_end(members) => {
+            if !end.is_well(plan) || !watch.holds_at_the_end(&mut bench).await {
+                return Err(ended_early(end, log));
+            }
+            Some(Ok(()))
+        }
         () = sleep(member.ready_within) => None,
     };
     let late = || StartError::Late {
@@ -152,12 +156,8 @@ pub(crate) async fn start(
     if let Some(running) = members.last_mut() {
         running.was_ready = true;
     }
-    beside(
-        members,
-        log,
-        bench.hooks(Hook::AfterReady, &own.after_ready),
-    )
-    .await??;
+    let hooks = bench.hooks(Hook::AfterReady, &own.after_ready, &mut time);
+    beside(plan, members, log, hooks).await??;
     Ok(())
 }
 
@@ -186,7 +186,7 @@ fn spawn(
     member: &Member,
     bench: &Bench<'_>,
     socket: Option<OwnedFd>,
-    ear: Option<Ear>,
+    listener: Option<pipe::Sender>,
 ) -> Result<Process, StartError> {
     let name = || member.name.clone();
     if let (Some(path), Some(program)) = (&member.pid_file, member.argv.first()) {
@@ -204,7 +204,8 @@ fn spawn(
     let (command, output) = command(bench.surroundings, member, socket);
     let command = command.ok_or_else(|| StartError::NoCommand(name()))?;
     let program = command.get_program().to_string_lossy().into_owned();
-    let spawned = bench.spawn(|log| Process::spawn_heard(&member.name, command, output, ear, log));
+    let spawned =
+        bench.spawn(|log| Process::spawn_heard(&member.name, command, output, listener, log));
     spawned.map_err(|source| StartError::Spawn {
         name: name(),
         program,
@@ -212,16 +213,24 @@ fn spawn(
     })
 }
 
-/// Does something as long as every member lives.
+/// Does something as long as every member lives that has not done its work.
 async fn beside<T>(
-    members: &mut [Running],
+    plan: &Plan,
+    mut members: &mut [Running],
     log: &Log,
     work: impl Future<Output = T>,
 ) -> Result<T, StartError> {
-    tokio::select! {
-        biased;
-        done = work => Ok(done),
-        end = first_end(members) => Err(ended_early(end, log)),
+    let mut work = pin!(work);
+    loop {
+        let end = tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            end = first_end(members) => end,
+        };
+        members = match members.split_last_mut() {
+            Some((_, others)) if end.is_well(plan) => others,
+            _ => return Err(ended_early(end, log)),
+        };
     }
 }
 
@@ -244,5 +253,5 @@ fn command(
     };
     let shell = ["/bin/sh", "-c", HAND_OVER, "sh"].map(String::from);
     let argv = [shell.as_slice(), &member.argv].concat();
-    (surroundings.command(&argv), Output::Socket(socket))
+    (surroundings.command(&argv), Output::LogFrom(socket))
 }

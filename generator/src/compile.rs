@@ -145,15 +145,20 @@ fn tell(plans: &mut [Plan]) {
 /// Adds to each plan what its instance depends on. How long that may take is known by now.
 fn hold(project: &Project, plans: &mut [Plan]) {
     let within = ready_within(project, plans);
-    let socket = |plan: &Plan| (plan.instance.clone(), plan.paths.wake_socket.clone());
-    let sockets: BTreeMap<_, _> = plans.iter().map(socket).collect();
+    let known = |plan: &Plan| {
+        let known = (plan.paths.wake_socket.clone(), starts_with_project(plan));
+        (plan.instance.clone(), known)
+    };
+    let known: BTreeMap<_, _> = plans.iter().map(known).collect();
     for (plan, instance) in plans.iter_mut().zip(&project.instances) {
         let held = held(instance).filter_map(|(name, condition)| {
+            let (wake_socket, runs_by_itself) = known.get(name)?.clone();
             Some(Dependency {
                 instance: name.clone(),
-                wake_socket: sockets.get(name)?.clone(),
+                wake_socket,
                 condition,
                 ready_within: *within.get(name)?,
+                runs_by_itself,
             })
         });
         plan.holds = held.collect();
@@ -370,7 +375,13 @@ fn start_timeout(plan: &Plan) -> Duration {
     let members = plan.body.members.iter();
     let converge = plan.body.converge.as_ref().map(|converge| converge.within);
     members
-        .map(|member| member.ready_within)
+        .map(|member| {
+            let own = member.own.as_ref();
+            let hooks =
+                own.is_some_and(|own| !own.before_start.is_empty() || !own.after_ready.is_empty());
+            // The hooks have as much time as the program itself.
+            member.ready_within * if hooks { 2 } else { 1 }
+        })
         .chain(converge)
         .sum::<Duration>()
         + MARGIN

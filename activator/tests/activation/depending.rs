@@ -24,6 +24,7 @@ fn app_with(cache: &World, condition: Condition) -> World {
         wake_socket: cache.plan.paths.wake_socket.clone(),
         condition,
         ready_within: Duration::from_secs(20),
+        runs_by_itself: false,
     }];
     app
 }

@@ -4,12 +4,12 @@ use std::{fs, process::Command, time::Duration};
 
 use doze_contract::{
     InstanceName,
-    plan::{Condition, Dependency, Readiness, Start},
+    plan::{Condition, Dependency, Start, UMASK},
     status::Phase,
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::world::{ACTIVATOR, World, put, until};
+use crate::world::{ACTIVATOR, World, printed, put, until};
 
 /// Lives until the file `go` says with which status to end.
 const WAITS: &str = "while [ ! -e ../go ]; do sleep 0.01; done; exit $(cat ../go)";
@@ -26,9 +26,7 @@ fn shell(script: &str) -> Vec<String> {
 /// A program that notes what happens to it, with hooks that note their own word.
 fn noting() -> World {
     let mut world = World::process(NOTES);
-    world.member().ready = Readiness::LogLine {
-        pattern: String::from("^up$"),
-    };
+    world.member().ready = printed("up");
     world.member().env.insert("WORD".into(), "word".into());
     let note = |name: &str| shell(&format!("echo {name} $WORD >> ../notes"));
     let own = world.own();
@@ -200,6 +198,45 @@ fn a_hook_that_hangs_does_not_keep_the_activator() {
 }
 
 #[test]
+fn a_hook_that_hangs_is_killed_when_the_time_of_the_boot_is_over() {
+    let mut world = noting();
+    world.own().before_start[1] = shell("trap '' TERM; sleep 1000 & wait");
+    world.member().ready_within = Duration::from_millis(400);
+    let expected = "the before_start command `/bin/sh -c trap '' TERM; sleep 1000 & wait` was killed: \
+                    the hooks took more than 400ms; it said: ";
+    assert_eq!(failure(&world), expected);
+    assert_eq!(notes(&world), ["before word"]);
+    nothing_is_left(&world);
+
+    let mut world = noting();
+    world.own().after_ready.push(shell("echo here; sleep 1000"));
+    world.member().ready_within = Duration::from_secs(1);
+    let reason = failure(&world);
+    assert!(
+        reason.starts_with("the after_ready command `/bin/sh -c echo here; sleep 1000` was killed"),
+        "{reason}"
+    );
+    assert_eq!(notes(&world).last().unwrap(), "stopped");
+    nothing_is_left(&world);
+}
+
+#[test]
+fn a_program_has_the_umask_that_the_activator_is_told_and_keeps_it_to_itself() {
+    for (told, expected) in [(Some("027"), "0027"), (None, "0022"), (Some("9"), "0022")] {
+        let mut world = World::process("umask >> ../masks; env > ../env; echo up; exec sleep 1000");
+        world.member().ready = printed("up");
+        world.own().before_start = vec![shell("umask >> ../masks")];
+        let activator = world.activate_with(told.map(|mask| (UMASK, mask)));
+        up(&world);
+        activator.kill(Signal::TERM);
+        assert_eq!(activator.exit(), Some(0));
+        let of = |name: &str| fs::read_to_string(world.folder.path().join(name)).unwrap();
+        assert_eq!(of("masks"), format!("{expected}\n{expected}\n"));
+        assert!(!of("env").contains(UMASK), "{}", of("env"));
+    }
+}
+
+#[test]
 fn a_signal_reaches_the_whole_tree_and_all_of_it_may_take_its_time() {
     // The shell in front ends at once; what it started has something to finish.
     let mut world = World::process(
@@ -207,9 +244,7 @@ fn a_signal_reaches_the_whole_tree_and_all_of_it_may_take_its_time() {
                 echo up; while :; do sleep 0.01; done' &
          sleep 1000 & wait",
     );
-    world.member().ready = Readiness::LogLine {
-        pattern: String::from("up"),
-    };
+    world.member().ready = printed("up");
     let activator = world.activate();
     up(&world);
     activator.kill(Signal::TERM);
@@ -223,9 +258,7 @@ fn what_does_not_heed_the_signal_is_killed_when_the_time_is_over() {
     let mut world = World::process(
         "sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.01; done' & sleep 1000",
     );
-    world.member().ready = Readiness::LogLine {
-        pattern: String::from("up"),
-    };
+    world.member().ready = printed("up");
     world.member().stop.within = Duration::from_millis(200);
     let activator = world.activate();
     up(&world);
@@ -237,9 +270,7 @@ fn what_does_not_heed_the_signal_is_killed_when_the_time_is_over() {
 #[test]
 fn the_environment_is_the_activators_and_what_is_declared() {
     let mut world = World::process("env > ../env; echo up; exec sleep 1000");
-    world.member().ready = Readiness::LogLine {
-        pattern: String::from("up"),
-    };
+    world.member().ready = printed("up");
     world.member().env.remove("PATH");
     let file = world.folder.path().join(".env");
     put(
@@ -297,6 +328,7 @@ fn a_dependency_sleeps_when_the_program_that_needs_it_has_ended() {
         wake_socket: cache.plan.paths.wake_socket.clone(),
         condition: Condition::Healthy,
         ready_within: Duration::from_secs(20),
+        runs_by_itself: false,
     }];
     let app_activator = app.activate();
     let cache_activator = cache.activate();
@@ -305,6 +337,26 @@ fn a_dependency_sleeps_when_the_program_that_needs_it_has_ended() {
     put(app.folder.path().join("go"), "0");
     assert_eq!(app_activator.exit(), Some(2));
     assert_eq!(cache_activator.exit(), Some(0));
+}
+
+#[test]
+fn one_that_has_done_its_work_is_not_woken_again_by_those_that_needed_it() {
+    let migrate = World::process("echo done");
+    let mut app = World::process(WAITS);
+    app.plan.instance = InstanceName::new("app").unwrap();
+    app.plan.holds = vec![Dependency {
+        instance: migrate.plan.instance.clone(),
+        wake_socket: migrate.plan.paths.wake_socket.clone(),
+        condition: Condition::Healthy,
+        ready_within: Duration::from_secs(20),
+        runs_by_itself: true,
+    }];
+    let activator = app.activate();
+    assert_eq!(migrate.activate().exit(), Some(2));
+    up(&app);
+    put(app.folder.path().join("go"), "0");
+    assert_eq!(activator.exit(), Some(2));
+    assert!(!app.log().contains("went away"), "{}", app.log());
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! How the activator sees that a program is ready, and what it says when it is not.
 
-use std::time::Duration;
+use std::{io::BufRead, time::Duration};
 
 use doze_contract::{
     Endpoint,
-    plan::{Probe, Readiness},
+    plan::{Probe, Readiness, Start},
 };
 use rustix::process::Signal;
 
-use crate::world::World;
+use crate::world::{World, printed};
 
 const PROBE: Probe = Probe {
     interval: Duration::from_millis(20),
@@ -19,12 +19,6 @@ fn exec(script: &str) -> Readiness {
     Readiness::Exec {
         argv: ["/bin/sh", "-c", script].map(String::from).to_vec(),
         probe: PROBE,
-    }
-}
-
-fn log_line(pattern: &str) -> Readiness {
-    Readiness::LogLine {
-        pattern: String::from(pattern),
     }
 }
 
@@ -42,15 +36,19 @@ fn each_kind_of_readiness_is_seen() {
     let at = Some(Endpoint::Tcp(listener.local_addr().unwrap()));
     for ready in [
         exec("test -e ../there"),
-        log_line("^listening on port [0-9]+$"),
-        log_line("^prompt> $"),
+        printed("listening on port"),
+        Readiness::Output {
+            argv: ["/bin/sh", "-c", "head -c 29 | grep -q 'a prompt$'"]
+                .map(String::from)
+                .to_vec(),
+        },
         Readiness::Connect { at },
         Readiness::Alive {
             lasts: Duration::from_millis(20),
         },
     ] {
         let mut world = World::process(
-            "touch ../there; echo listening on port 80; printf 'prompt> '; exec sleep 1000",
+            "touch ../there; echo listening on port 80; printf 'a prompt'; exec sleep 1000",
         );
         world.member().ready = ready;
         let activator = world.activate();
@@ -89,7 +87,7 @@ fn who_is_late_is_told_what_is_missing() {
             exec("exit 4"),
             "the command that checks it failed (exit status: 4)",
         ),
-        (log_line("ready"), "it has printed no line that matches"),
+        (printed("ready"), "its output does not say so"),
         (
             Readiness::Alive {
                 lasts: Duration::from_mins(1),
@@ -117,23 +115,83 @@ fn a_program_has_to_live_through_its_window() {
     activator.kill(Signal::TERM);
     assert_eq!(activator.exit(), Some(0));
 
-    let mut world = World::process("echo no; exit 0");
+    let mut world = World::process("echo no; exit 1");
     world.member().ready = Readiness::Alive {
         lasts: Duration::from_secs(20),
     };
     assert_eq!(
         failure(&world),
-        "web ended before it was ready (exit status: 0); it said: no"
+        "web ended before it was ready (exit status: 1); it said: no"
     );
 }
 
 #[test]
-fn a_pattern_that_is_none_is_said() {
+fn a_program_that_does_its_work_within_its_window_was_ready_and_has_ended() {
+    let alive = Readiness::Alive {
+        lasts: Duration::from_secs(20),
+    };
+    for ready in [alive.clone(), printed("done")] {
+        let mut world = World::process("echo done");
+        world.member().ready = ready;
+        world.own().after_ready = vec![vec![String::from("/bin/touch"), String::from("../after")]];
+        let mut hold = world.hold();
+        assert_eq!(world.activate().exit(), Some(2), "{}", world.log());
+        let mut line = String::new();
+        hold.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        assert!(world.folder.path().join("after").is_file());
+        assert!(world.log().contains(" is ready after "));
+    }
+
+    for ready in [printed("something else"), exec("false")] {
+        let mut world = World::process("echo done");
+        world.member().ready = ready;
+        assert_eq!(
+            failure(&world),
+            "web ended before it was ready (exit status: 0); it said: done"
+        );
+    }
+    let mut world = World::process("echo done");
+    world.member().ready = alive;
+    world.plan.body.start = Start::OnDemand;
+    failure(&world);
+}
+
+#[test]
+fn what_listens_is_started_first_and_is_gone_when_the_program_is() {
     let mut world = World::process("exec sleep 1000");
-    world.member().ready = log_line("(");
+    world.member().ready = Readiness::Output {
+        argv: vec![String::from("/nowhere/listener")],
+    };
+    assert_eq!(
+        failure(&world),
+        "cannot watch for web to become ready: cannot run `/nowhere/listener`: \
+         No such file or directory (os error 2)"
+    );
+
+    for script in ["echo up; exit 3", "echo up; exec sleep 1000"] {
+        let mut world = World::process(script);
+        world.member().ready = printed("ready");
+        world.member().ready_within = Duration::from_millis(400);
+        failure(&world);
+        assert_eq!(world.engines(), [0; 0]);
+    }
+}
+
+#[test]
+fn what_fails_to_listen_is_told_when_the_time_is_over() {
+    let mut world = World::process("echo up; exec sleep 1000");
+    world.member().ready = Readiness::Output {
+        argv: ["/bin/sh", "-c", "echo no pattern >&2; exit 2"]
+            .map(String::from)
+            .to_vec(),
+    };
+    world.member().ready_within = Duration::from_millis(400);
     let reason = failure(&world);
     assert!(
-        reason.starts_with("cannot watch for web to become ready: `(` is no regular expression: "),
+        reason.starts_with(
+            "web was not ready within 400ms: the command that checks it failed (exit status: 2)"
+        ),
         "{reason}"
     );
 }

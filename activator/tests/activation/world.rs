@@ -164,6 +164,11 @@ impl World {
     /// Starts the activator as an init system would, its listeners at 3 and 4; the one for clients
     /// only where it has an endpoint.
     pub(crate) fn activate(&self) -> Activator {
+        self.activate_with(None)
+    }
+
+    /// The same, with one more variable.
+    pub(crate) fn activate_with(&self, variable: Option<(&str, &str)>) -> Activator {
         let plan = self.folder.path().join("plan.json");
         put(&plan, &serde_json::to_string(&self.plan).unwrap());
         let mut passed = vec![self.wake.as_fd()];
@@ -183,6 +188,7 @@ impl World {
             .env("LISTEN_FDNAMES", vec!["cache"; count].join(":"))
             .env_remove("LISTEN_PID")
             .env_remove("NOTIFY_SOCKET")
+            .envs(variable)
             .stdin(Stdio::null())
             .stderr(File::create(self.folder.path().join("stderr")).unwrap())
             .fd_mappings(mappings.collect::<Vec<_>>())
@@ -303,6 +309,13 @@ impl Drop for Activator {
                 None => Err("running"),
             });
         }
+    }
+}
+
+/// A readiness of one that prints a line with these words.
+pub(crate) fn printed(words: &str) -> Readiness {
+    Readiness::Output {
+        argv: ["/bin/grep", "-qm1", words].map(String::from).to_vec(),
     }
 }
 

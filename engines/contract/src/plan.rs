@@ -66,6 +66,18 @@ pub struct Dependency {
     /// How long it may take until it is ready, with all that it depends on itself.
     #[serde(with = "millis", rename = "ready_within_ms")]
     pub ready_within: Duration,
+    /// It is left alone when it went away: it starts with the project, and whether it runs then is
+    /// for its [`Restart`] to say.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub runs_by_itself: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// When a dependency is good enough for the one that depends on it.
@@ -300,12 +312,16 @@ pub struct Member {
     pub pid_file: Option<Utf8PathBuf>,
     /// How to see that it is ready.
     pub ready: Readiness,
-    /// How long it may take until it is ready.
+    /// How long it may take until it is ready; and its hooks before and after that, all together.
     #[serde(with = "millis", rename = "ready_within_ms")]
     pub ready_within: Duration,
     /// How to stop it.
     pub stop: Stop,
 }
+
+/// The variable of an activator's environment that has the umask of the user's shell, in octal.
+/// Programs of the user's own run with it, and are not told it; without it, with 022.
+pub const UMASK: &str = "DOZE_UMASK";
 
 /// What a member has that is a program of the user's own, and not an engine.
 ///
@@ -375,12 +391,14 @@ pub enum Readiness {
         /// How often, and how long each time.
         probe: Probe,
     },
-    /// A line of its output matches a regular expression.
-    LogLine {
-        /// The expression; anywhere in the line.
-        pattern: String,
+    /// A command that reads its output from standard input ends with status 0. It is started before
+    /// the member, and hears of all that the log does until it ends.
+    Output {
+        /// The program and its arguments, run in the member's environment and folder.
+        argv: Vec<String>,
     },
-    /// It has lived for a while, which is all that is known of some programs.
+    /// It has lived for a while, which is all that is known of some programs. One that starts with
+    /// the project and ends before that, with status 0, has done its work and was ready.
     Alive {
         /// How long.
         #[serde(with = "millis", rename = "for_ms")]

@@ -7,20 +7,27 @@
 mod block;
 mod check;
 mod describe;
+mod output;
 mod plan;
 mod refuse;
 
 use std::io;
 
+use camino::Utf8PathBuf;
 use doze_contract::{
     plan::Body,
     protocol::{Check, Checked, PlanCall},
 };
 use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
+pub use output::{MATCH, matches};
+
 /// The driver.
-#[derive(Debug, Clone, Copy)]
-pub struct Process;
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// The program that it is: a plan may call it as [`MATCH`].
+    pub program: Utf8PathBuf,
+}
 
 impl Driver for Process {
     type Error = PlanError;
@@ -32,7 +39,7 @@ impl Driver for Process {
     }
 
     fn plan(&self, call: &PlanCall) -> Result<Body, PlanError> {
-        plan::body(call)
+        plan::body(call, &self.program)
     }
 
     fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint,
     plan::{Body, Chosen, Connection, Member, Own, Probe, Readiness, Restart, Start, Stop},
@@ -11,7 +11,10 @@ use doze_contract::{
 use doze_driver::{PlanError, plan};
 use serde_json::json;
 
-use crate::block::{Block, Health};
+use crate::{
+    MATCH,
+    block::{Block, Health},
+};
 
 /// The variable that tells where to listen.
 const PORT: &str = "PORT";
@@ -22,7 +25,7 @@ const ALIVE: Duration = Duration::from_millis(750);
 /// A command may build the program before it runs it.
 const READY_WITHIN: Duration = Duration::from_mins(5);
 
-pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
+pub(crate) fn body(call: &PlanCall, driver: &Utf8Path) -> Result<Body, PlanError> {
     let block: Block = plan::block(call)?;
     let mut tcp = call.endpoints.iter();
     let tcp = tcp.find(|endpoint| matches!(endpoint, Endpoint::Tcp(_)));
@@ -58,7 +61,7 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         start,
         clients_speak_first: block.lazy,
         generates_code: true,
-        members: vec![member(call, block, tcp)],
+        members: vec![member(call, driver, block, tcp)],
     })
 }
 
@@ -70,8 +73,8 @@ fn url(first: Option<&Endpoint>) -> Option<String> {
     }
 }
 
-fn member(call: &PlanCall, block: Block, tcp: Option<&Endpoint>) -> Member {
-    let (ready, ready_within) = ready(&block, !call.endpoints.is_empty());
+fn member(call: &PlanCall, driver: &Utf8Path, block: Block, tcp: Option<&Endpoint>) -> Member {
+    let (ready, ready_within) = ready(&block, driver, !call.endpoints.is_empty());
     let mut env = block.env;
     if let (Some(Endpoint::Tcp(address)), false) = (tcp, block.lazy) {
         env.insert(PORT.to_owned(), address.port().to_string());
@@ -109,7 +112,7 @@ fn cwd(call: &PlanCall, cwd: Option<String>) -> Utf8PathBuf {
 }
 
 /// How to see that it is ready, and how long that may take.
-fn ready(block: &Block, has_address: bool) -> (Readiness, Duration) {
+fn ready(block: &Block, driver: &Utf8Path, has_address: bool) -> (Readiness, Duration) {
     let Some(health) = &block.health else {
         return if has_address {
             (Readiness::Connect { at: None }, READY_WITHIN)
@@ -136,8 +139,8 @@ fn ready(block: &Block, has_address: bool) -> (Readiness, Duration) {
             probe,
         }
     } else if let Some(pattern) = &health.log_line {
-        Readiness::LogLine {
-            pattern: pattern.clone(),
+        Readiness::Output {
+            argv: vec![driver.to_string(), MATCH.to_owned(), pattern.clone()],
         }
     } else {
         Readiness::Connect {
@@ -170,7 +173,7 @@ mod tests {
         let endpoint = |port: u16| format!("127.0.0.1:{port}").parse().unwrap();
         let checked = block::check(KEYS, declared.as_object().unwrap());
         assert_eq!(checked.problems, []);
-        body(&PlanCall {
+        let call = PlanCall {
             project: ProjectName::new("shop").unwrap(),
             instance: InstanceName::new("web").unwrap(),
             block: checked.block,
@@ -179,8 +182,8 @@ mod tests {
             endpoints: port.map(endpoint).into_iter().collect(),
             data: "/data".into(),
             run: "/run".into(),
-        })
-        .unwrap()
+        };
+        body(&call, "/driver".into()).unwrap()
     }
 
     #[test]
@@ -280,8 +283,8 @@ mod tests {
             ready(json!({ "exec": "test -e x", "interval": "1s" })).0,
             exec
         );
-        let line = Readiness::LogLine {
-            pattern: "^ready".to_owned(),
+        let line = Readiness::Output {
+            argv: ["/driver", "match", "^ready"].map(String::from).to_vec(),
         };
         assert_eq!(ready(json!({ "log_line": "^ready" })).0, line);
     }

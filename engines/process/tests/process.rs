@@ -5,6 +5,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpListener},
     os::unix::net::UnixStream,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -61,6 +62,26 @@ fn one_with_a_port_is_ready_when_it_accepts_and_is_gone_with_all_of_its_group() 
             .map(drop)
             .map_err(|error| error.to_string())
     })?;
+    Ok(())
+}
+
+#[test]
+fn its_program_tells_whether_a_line_matches() -> Outcome {
+    let told = |pattern: &str, output: &str| -> Result<_, Box<dyn Error>> {
+        let mut child = Command::new(DRIVER)
+            .args(["match", pattern])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        // One that has its answer does not read the rest.
+        let mut stdin = child.stdin.take().ok_or("no pipe")?;
+        drop(stdin.write_all(output.as_bytes()));
+        drop(stdin);
+        Ok(child.wait()?.code())
+    };
+    assert_eq!(told("^ready$", "starting\nready")?, Some(0));
+    assert_eq!(told("^ready$", "already\n")?, Some(1));
+    assert_eq!(told("(", "ready\n")?, Some(2));
     Ok(())
 }
 

@@ -75,7 +75,7 @@ fn says_so(ready: &Readiness) -> bool {
         Readiness::Connect { .. }
         | Readiness::Http { .. }
         | Readiness::Exec { .. }
-        | Readiness::LogLine { .. }
+        | Readiness::Output { .. }
         | Readiness::Alive { .. } => panic!("no bare engine is watched like that"),
     }
 }

@@ -12,6 +12,8 @@ in_both_modes!(
     a_process_keeps_what_it_refers_to_awake,
     one_that_ended_by_itself_stays_so_until_it_is_woken,
     hooks_run_around_its_life,
+    one_that_does_its_work_and_ends_serves_those_that_wait_for_it,
+    its_files_have_the_modes_that_they_have_in_the_users_shell,
 );
 
 fn a_process_runs_while_the_project_is_up(mode: Mode) {
@@ -127,6 +129,41 @@ fn hooks_run_around_its_life(mode: Mode) {
     project.down();
     let life = text(&project, "life");
     assert_eq!(life, "before\nrun\nafter\nlast\n");
+}
+
+fn one_that_does_its_work_and_ends_serves_those_that_wait_for_it(mode: Mode) {
+    let blocks = format!(
+        "{CLOCK}[process.migrate]\ncommand = 'echo >> migrated'\n\
+         [process.web]\ncommand = 'cp migrated seen; exec sleep 3600'\n\
+         depends_on = ['migrate']\n"
+    );
+    let Some(mut project) = project(mode, &blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "seen", 1);
+    // Both start with the project, and the second one may have come too late for the first start.
+    let began = text(&project, "migrated").lines().count();
+    assert!(began <= 2, "{began}");
+    ticks(&project, 20);
+    assert_eq!(text(&project, "migrated").lines().count(), began);
+    wait_until("its activator to leave", BOUND, || {
+        match project.state("migrate").as_str() {
+            "asleep" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    assert_ne!(project.state("web"), "asleep");
+}
+
+fn its_files_have_the_modes_that_they_have_in_the_users_shell(mode: Mode) {
+    let blocks = "[process.web]\ncommand = 'umask > mask; exec sleep 3600'\n";
+    let Some(mut project) = project(mode, blocks) else {
+        return;
+    };
+    project.up();
+    let ours = project.world.run(&["sh", "-c", "umask"]);
+    assert_eq!(lines(&project, "mask", 1), [ours.trim()]);
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn ready(
             age if age < *lasts => Err(format!("it has lived for {age:?}")),
             _ => Ok(()),
         },
-        other @ (Readiness::Http { .. } | Readiness::Exec { .. } | Readiness::LogLine { .. }) => {
+        other @ (Readiness::Http { .. } | Readiness::Exec { .. } | Readiness::Output { .. }) => {
             Err(format!("only an activator sees to {other:?}"))
         }
     }

@@ -138,7 +138,7 @@ fn agreement(plan: &Plan) -> Result<(), Flaw> {
             Readiness::Connect { at } | Readiness::Http { at, .. } => at.is_none(),
             Readiness::FileLine { .. }
             | Readiness::Exec { .. }
-            | Readiness::LogLine { .. }
+            | Readiness::Output { .. }
             | Readiness::Alive { .. } => member.stop.say.is_some(),
         };
         demand(!asks || named || chosen, || {
