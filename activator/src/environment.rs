@@ -5,12 +5,17 @@
 use std::{env, ffi::OsString, process::Command};
 
 use camino::Utf8PathBuf;
-use doze_contract::{Plan, plan::Member};
+use doze_contract::{
+    Plan,
+    plan::{Member, UMASK},
+};
+use rustix::fs::Mode;
 
 use crate::env_file::{self, EnvFileError};
 
 /// What the init system and the listener tell the activator alone.
-pub(crate) const PRIVATE: [&str; 14] = [
+pub(crate) const PRIVATE: [&str; 15] = [
+    UMASK,
     "INVOCATION_ID",
     "JOURNAL_STREAM",
     "LISTEN_FDNAMES",
@@ -27,6 +32,9 @@ pub(crate) const PRIVATE: [&str; 14] = [
     "WATCHDOG_USEC",
 ];
 
+/// The umask of a user who has not said another.
+const USUAL_UMASK: u32 = 0o022;
+
 /// Of two with the same name the later one counts.
 type Variables = Vec<(OsString, OsString)>;
 
@@ -36,6 +44,8 @@ pub(crate) struct Surroundings {
     launcher: Vec<String>,
     variables: Variables,
     cwd: Utf8PathBuf,
+    /// Files are created with this mask, if not with that of the activator.
+    pub(crate) umask: Option<Mode>,
 }
 
 impl Surroundings {
@@ -50,6 +60,10 @@ impl Surroundings {
             launcher: plan.launcher.clone(),
             variables: variables(member, chosen, env::vars_os())?,
             cwd: member.cwd.clone(),
+            umask: member
+                .own
+                .as_ref()
+                .map(|_| users_umask(env::var(UMASK).ok())),
         })
     }
 
@@ -64,6 +78,12 @@ impl Surroundings {
             .current_dir(&self.cwd);
         Some(command)
     }
+}
+
+/// The umask of the shell that the project was started from.
+fn users_umask(told: Option<String>) -> Mode {
+    let told = told.and_then(|told| u32::from_str_radix(&told, 8).ok());
+    Mode::from_raw_mode(told.unwrap_or(USUAL_UMASK) & 0o777)
 }
 
 /// The layers of an environment, the strongest last.

@@ -4,6 +4,7 @@
 
 use std::{fmt, io, process::ExitStatus, time::Duration};
 
+use rustix::process::umask;
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -146,10 +147,16 @@ impl Bench<'_> {
         &self,
         spawn: impl FnOnce(&Log) -> io::Result<Process>,
     ) -> io::Result<Process> {
-        match self.lock {
+        // It is the whole process's, of which nothing else runs meanwhile.
+        let before = self.surroundings.umask.map(umask);
+        let spawned = match self.lock {
             Some(lock) => lock.shared(|| spawn(self.log)),
             None => spawn(self.log),
+        };
+        if let Some(before) = before {
+            umask(before);
         }
+        spawned
     }
 
     /// Kills the one that runs, if any.

@@ -23,7 +23,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use command_fds::{CommandFdExt, FdMapping};
-use doze_contract::{Plan, exit::ActivatorExit};
+use doze_contract::{Plan, exit::ActivatorExit, plan::UMASK};
 use rustix::process::{Pid, Signal, set_child_subreaper};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Interest, unix::AsyncFd},
@@ -76,6 +76,8 @@ pub struct Foreground {
     pub instances: Vec<(Plan, Utf8PathBuf)>,
     /// The path of the control socket.
     pub control: Utf8PathBuf,
+    /// The umask of the programs of the user's own, in octal.
+    pub umask: String,
 }
 
 impl Foreground {
@@ -118,6 +120,7 @@ impl Foreground {
                 plan,
                 path,
                 sockets,
+                umask: self.umask.clone(),
                 activators: activators.clone(),
             };
             stops.push((stop, tokio::task::spawn_local(instance.serve(stopped))));
@@ -170,6 +173,7 @@ struct Instance {
     plan: Plan,
     path: Utf8PathBuf,
     sockets: Vec<OwnedFd>,
+    umask: String,
     activators: Activators,
 }
 
@@ -261,6 +265,7 @@ impl Instance {
         command
             .args(["run", self.path.as_str(), "--die-with-parent"])
             .env("LISTEN_FDS", self.sockets.len().to_string())
+            .env(UMASK, &self.umask)
             .env_remove("LISTEN_PID")
             .env_remove("LISTEN_FDNAMES")
             .env_remove("NOTIFY_SOCKET")

@@ -160,6 +160,7 @@ pub(super) fn in_foreground(
         .map(|(path, plan)| (plan, path))
         .collect();
     let foreground = Foreground {
+        umask: environment::umask(context),
         activator: compiled.host.activator(),
         instances,
         control: context.control(&project),

@@ -1,7 +1,9 @@
 //! What a user manager does not know of the user's shell, and a program of the user's own needs:
-//! where programs are.
+//! where programs are, and who may read what they write.
 
 use std::env;
+
+use doze_contract::plan::UMASK;
 
 use crate::{
     commands::{Compiled, Context},
@@ -10,16 +12,18 @@ use crate::{
     fsx,
 };
 
-const HEAD: &str = "# The PATH of the shell that said `doze up` last, for the processes.\n";
+const HEAD: &str = "# Of the shell that said `doze up` last, for the processes.\n";
 
-/// Keeps the `PATH` of this process for those of the project, if it has any.
+/// Keeps the umask and the `PATH` of this process for those of the project, if it has any.
 pub(super) fn keep(context: &Context, compiled: &Compiled) -> Result<(), Failure> {
-    let path = env::var("PATH").ok();
-    let Some(path) = path.filter(|_| compiled.plans.iter().any(is_own)) else {
+    if !compiled.plans.iter().any(is_own) {
         return Ok(());
-    };
+    }
     let file = context.dirs.environment(&compiled.project.name);
-    let text = format!("{HEAD}PATH={}\n", quoted(&path));
+    let mut text = format!("{HEAD}{UMASK}={}\n", umask(context));
+    if let Ok(path) = env::var("PATH") {
+        text += &format!("PATH={}\n", quoted(&path));
+    }
     let keep = || {
         if fsx::read(&file)?.as_ref() == Some(&text) {
             return Ok(());
@@ -27,6 +31,11 @@ pub(super) fn keep(context: &Context, compiled: &Compiled) -> Result<(), Failure
         fsx::replace(&file, &text, 0o600)
     };
     keep().map_err(Failure::io(format!("write {file}")))
+}
+
+/// The umask that this command was called with, in octal.
+pub(super) fn umask(context: &Context) -> String {
+    format!("{:03o}", context.umask.as_raw_mode())
 }
 
 /// As `EnvironmentFile=` reads it (systemd.exec(5)).
