@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use camino::Utf8PathBuf;
+use camino::{FromPathBufError, Utf8PathBuf};
 use doze_engine_process::{MATCH, Process, matches};
 
 fn main() -> ExitCode {
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         return look_for(&pattern.to_string_lossy());
     }
     let program = env::current_exe()
-        .and_then(|path| Utf8PathBuf::try_from(path).map_err(|error| error.into_io_error()));
+        .and_then(|path| Utf8PathBuf::try_from(path).map_err(FromPathBufError::into_io_error));
     match program {
         Ok(program) => doze_driver::run(&Process { program }),
         Err(error) => {
