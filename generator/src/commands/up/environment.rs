@@ -20,10 +20,9 @@ pub(super) fn keep(context: &Context, compiled: &Compiled) -> Result<(), Failure
         return Ok(());
     }
     let file = context.dirs.environment(&compiled.project.name);
-    let mut text = format!("{HEAD}{UMASK}={}\n", umask(context));
-    if let Ok(path) = env::var("PATH") {
-        text += &format!("PATH={}\n", quoted(&path));
-    }
+    let path = env::var("PATH").map(|path| format!("PATH={}\n", quoted(&path)));
+    let path = path.unwrap_or_default();
+    let text = format!("{HEAD}{UMASK}={}\n{path}", umask(context));
     let keep = || {
         if fsx::read(&file)?.as_ref() == Some(&text) {
             return Ok(());
