@@ -11,7 +11,7 @@ mod sockets;
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::poll_fn,
     io::{self, Write},
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -23,7 +23,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use command_fds::{CommandFdExt, FdMapping};
-use doze_contract::{Plan, exit::ActivatorExit, plan::UMASK};
+use doze_contract::{InstanceName, Plan, exit::ActivatorExit, plan::UMASK};
 use rustix::process::{Pid, Signal, set_child_subreaper};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Interest, unix::AsyncFd},
@@ -45,6 +45,9 @@ const RESTART: Duration = Duration::from_millis(500);
 
 /// The line on the control socket that ends the listener.
 const DOWN: &str = "down\n";
+
+/// The word on the control socket before the name of an instance that is not to be started again.
+const LEAVE: &str = "leave ";
 
 /// Why the listener cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -113,8 +116,11 @@ impl Foreground {
 
         let activators = Activators::default();
         let mut stops = Vec::new();
+        let mut leaves = BTreeMap::new();
         for (sockets, plan, path) in held {
             let (stop, stopped) = watch::channel(false);
+            let (leave, left) = watch::channel(());
+            leaves.insert(plan.instance.to_string(), leave);
             let instance = Instance {
                 activator: self.activator.clone(),
                 plan,
@@ -123,14 +129,17 @@ impl Foreground {
                 umask: self.umask.clone(),
                 activators: activators.clone(),
             };
-            stops.push((stop, tokio::task::spawn_local(instance.serve(stopped))));
+            stops.push((
+                stop,
+                tokio::task::spawn_local(instance.serve(stopped, left)),
+            ));
         }
         up();
         // The client that said `down` waits for the end of its connection.
         let _client = tokio::select! {
             _ = interrupt.recv() => None,
             _ = terminate.recv() => None,
-            client = control_client(&control) => Some(client),
+            client = control_client(&control, &leaves) => Some(client),
         };
         while let Some((stop, task)) = stops.pop() {
             stop.send_replace(true);
@@ -178,7 +187,7 @@ struct Instance {
 }
 
 impl Instance {
-    async fn serve(self, mut stop: watch::Receiver<bool>) {
+    async fn serve(self, mut stop: watch::Receiver<bool>, mut leave: watch::Receiver<()>) {
         let mut starts = Restarts::new(&self.plan.body.start);
         let mut next = starts.first();
         loop {
@@ -186,13 +195,20 @@ impl Instance {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = tokio::time::sleep(next.unwrap_or_default()), if next.is_some() => {}
+                Ok(()) = leave.changed(), if next.is_some() => {
+                    next = None;
+                    continue;
+                }
                 ready = readable(&self.sockets) => {
                     if let Err(error) = ready {
                         report(&format!("`{}`: cannot watch its sockets: {error}", self.plan.instance));
                         break;
                     }
+                    starts.count_anew();
                 }
             }
+            // What was said before is not about the start that may come after this one.
+            leave.mark_unchanged();
             let began = Instant::now();
             let ended = self.activate(&mut stop).await;
             let status = ended.as_ref().ok().and_then(ExitStatus::code);
@@ -343,8 +359,12 @@ fn watch<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
-/// Waits for a client that says `down`; others only look whether somebody is here.
-async fn control_client(control: &UnixListener) -> UnixStream {
+/// Waits for a client that says `down`. Others have an instance left as it is, or only look whether
+/// somebody is here.
+async fn control_client(
+    control: &UnixListener,
+    leaves: &BTreeMap<String, watch::Sender<()>>,
+) -> UnixStream {
     loop {
         let Ok((mut client, _)) = control.accept().await else {
             tokio::task::yield_now().await;
@@ -353,8 +373,15 @@ async fn control_client(control: &UnixListener) -> UnixStream {
         let mut line = String::new();
         let mut reader = BufReader::new(&mut client);
         let read = tokio::time::timeout(RESTART, reader.read_line(&mut line)).await;
-        if matches!(read, Ok(Ok(_))) && line == DOWN {
+        if !matches!(read, Ok(Ok(_))) {
+            continue;
+        }
+        if line == DOWN {
             return client;
+        }
+        let left = line.strip_prefix(LEAVE);
+        if let Some(leave) = left.and_then(|name| leaves.get(name.trim_end())) {
+            leave.send_replace(());
         }
     }
 }
@@ -366,11 +393,21 @@ pub fn is_running(control: &Utf8Path) -> bool {
 
 /// Asks the listener of the project to stop and waits until it has; whether there was one.
 pub fn down(control: &Utf8Path) -> io::Result<bool> {
+    say(control, DOWN)
+}
+
+/// Has the listener of the project, if there is one, not start an instance again by itself.
+pub fn leave(control: &Utf8Path, instance: &InstanceName) -> io::Result<()> {
+    say(control, &format!("{LEAVE}{instance}\n")).map(drop)
+}
+
+/// Says a line, and waits for the end of the connection; whether there was anybody.
+fn say(control: &Utf8Path, line: &str) -> io::Result<bool> {
     use std::io::Read;
     let Ok(mut client) = std::os::unix::net::UnixStream::connect(control) else {
         return Ok(false);
     };
-    client.write_all(DOWN.as_bytes())?;
+    client.write_all(line.as_bytes())?;
     client.read_to_end(&mut Vec::new())?;
     Ok(true)
 }

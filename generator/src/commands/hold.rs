@@ -34,6 +34,7 @@ pub(super) fn run(
     // All are called before any is waited for, so that they boot at the same time.
     let called = instances.into_iter().map(|instance| {
         let name = instance.name.to_string();
+        wake::rearm(context, &project.name, &instance.name)?;
         let paths = context.dirs.instance(&project.name, &instance.name);
         let socket = paths.wake_socket;
         let call = wake::call(&name, &socket)?;

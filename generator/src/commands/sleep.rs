@@ -4,7 +4,9 @@ use doze_units::Prefix;
 use serde_json::json;
 
 use super::{Context, observed::Holder, status};
-use crate::{awake, compile::starts_with_project, failure::Failure, output::print_json};
+use crate::{
+    awake, compile::starts_with_project, failure::Failure, foreground, output::print_json,
+};
 
 /// Stops the engine. That it sleeps already is as good.
 pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failure> {
@@ -13,11 +15,12 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failu
     let was_awake = awake::sleep(&socket).map_err(Failure::io(format!("stop `{name}`")))?;
     // One that failed may be about to be started again.
     let plan = status::plan(context, &project, &instance)?;
-    if !was_awake
-        && plan.as_ref().is_some_and(starts_with_project)
-        && let Some(systemd) = Holder::find(context, &project)?.systemd()
-    {
-        systemd.stop(&[Prefix::of(&project).service(&instance)])?;
+    if !was_awake && plan.as_ref().is_some_and(starts_with_project) {
+        match Holder::find(context, &project)?.systemd() {
+            Some(systemd) => systemd.stop(&[Prefix::of(&project).service(&instance)])?,
+            None => foreground::leave(&context.control(&project), &instance)
+                .map_err(Failure::io(format!("stop `{name}`")))?,
+        }
     }
     if json {
         let answer = json!({ "name": name, "was_awake": was_awake });

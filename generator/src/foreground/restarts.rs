@@ -53,6 +53,11 @@ impl Restarts {
         self.tries += 1;
         Some(restart.backoff)
     }
+
+    /// Somebody wants it, so that what comes now is no retry.
+    pub(super) fn count_anew(&mut self) {
+        self.tries = 0;
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +115,15 @@ mod tests {
         assert!(starts.next(FAILED, Duration::ZERO).is_some());
         assert!(starts.next(DONE, Duration::ZERO).is_none());
         assert!(starts.next(FAILED, Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn a_start_that_somebody_wants_is_no_retry() {
+        let mut starts = restarts(RestartPolicy::OnFailure, 1);
+        let fails = |starts: &mut Restarts| starts.next(FAILED, Duration::ZERO).is_some();
+        assert_eq!([fails(&mut starts), fails(&mut starts)], [true, false]);
+        starts.count_anew();
+        assert_eq!([fails(&mut starts), fails(&mut starts)], [true, false]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ in_both_modes!(
     one_that_fails_again_and_again_is_given_up,
     a_stop_of_the_project_ends_the_wait_for_the_next_try,
     a_wake_takes_the_place_of_the_next_try,
+    a_sleep_ends_the_wait_for_the_next_try,
+    a_hold_or_a_restart_brings_back_one_that_was_given_up,
 );
 
 fn a_policy_says_after_which_ends_it_is_started_again(mode: Mode) {
@@ -128,12 +130,11 @@ fn a_wake_takes_the_place_of_the_next_try(mode: Mode) {
     assert_eq!(text(&project, "starts").lines().count(), 2);
 }
 
-#[test]
-fn a_sleep_ends_the_wait_for_the_next_try() {
+fn a_sleep_ends_the_wait_for_the_next_try(mode: Mode) {
     let blocks = format!(
         "{CLOCK}[process.web]\ncommand = 'echo >> starts; exit 1'\nrestart.backoff = '1s'\n"
     );
-    let Some(mut project) = project(Mode::Systemd, &blocks) else {
+    let Some(mut project) = project(mode, &blocks) else {
         return;
     };
     project.up();
@@ -142,4 +143,26 @@ fn a_sleep_ends_the_wait_for_the_next_try() {
     let before = text(&project, "starts").lines().count();
     ticks(&project, 20);
     assert_eq!(text(&project, "starts").lines().count(), before);
+}
+
+fn a_hold_or_a_restart_brings_back_one_that_was_given_up(mode: Mode) {
+    let blocks = format!(
+        "{CLOCK}[process.web]\ncommand = 'echo >> starts; test -e well || exit 1; exec sleep 3600'\n\
+         restart.max_retries = 0\n"
+    );
+    let Some(mut project) = project(mode, &blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "starts", 1);
+    ticks(&project, 15);
+    assert_eq!(text(&project, "starts").lines().count(), 1);
+    let failed = output(&mut project.doze(&["restart", "web"]));
+    assert_eq!(failed.status.code(), Some(1));
+    assert_eq!(text(&project, "starts").lines().count(), 2);
+    project.world.write("home/shop/well", "");
+    project.run(&["hold", "web", "--", "true"]);
+    assert_eq!(text(&project, "starts").lines().count(), 3);
+    project.run(&["restart", "web"]);
+    assert_eq!(text(&project, "starts").lines().count(), 4);
 }
