@@ -61,16 +61,33 @@ fn on_a_terminal_init_asks_and_writes_what_was_shown() {
         terminal.expect("  its port [");
         terminal.answer("] ", port);
     }
-    terminal.enter_until("doze.toml? [Y/n] ");
+    terminal.answer(
+        "a command of yours that needs them, such as npm start [none] ",
+        "exec ./serve --port ${PORT}\n",
+    );
+    for name in ["the cache\n", "\n"] {
+        terminal.answer("  its name [web] ", name);
+    }
+    for port in ["7001\n", "7002\n"] {
+        terminal.answer("  the port that it listens on [none] ", port);
+    }
+    terminal.expect("doze.toml? [Y/n] ");
     assert!(!file(&world).is_file(), "nobody has agreed yet");
     terminal.answer("", "y\n");
     let (status, said) = terminal.end();
     assert!(status.success(), "{said}");
     let text = text(&world);
     assert!(said.replace('\r', "").contains(&text), "{said}");
+    for told in [
+        "\"the cache\" is the name of another instance",
+        "\"7001\" is that of the cache",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
     assert!(text.contains("name = \"the shop\"\n"), "{text}");
-    let block = "[valkey.\"the cache\"]\nversion = 8\nport = 7001\n";
-    assert!(text.ends_with(block), "{text}");
+    let blocks = "[valkey.\"the cache\"]\nversion = 8\nport = 7001\n\n\
+                  [process.web]\ncommand = \"exec ./serve --port $${PORT}\"\nport = 7002\n";
+    assert!(text.ends_with(blocks), "{text}");
     assert_eq!(succeed(&mut doze(&world, &["fmt", "--check"])), "");
     succeed(&mut doze(&world, &["lint"]));
 }
