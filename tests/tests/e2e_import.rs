@@ -264,6 +264,15 @@ fn a_file_of_upstream() {
         ("port             = 6379", "port             = {redis}"),
         // A `$${` is read as `${` by the language of expressions only.
         ("it's $${a} ", "it's $a "),
+        (
+            "run-api",
+            "exec python3 -m http.server --bind 127.0.0.1 $PORT",
+        ),
+        ("/healthz", "/"),
+        (
+            "port       = 8080",
+            &format!("port       = {}", moving.world.port()),
+        ),
     ];
     let password = ["-a", "it's $a \"secret\"", "--no-auth-warning"];
     moving.assert_served(&here, "shop@shop", &password);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use doze_contract::{EngineName, InstanceName, Version, protocol::Check};
+use doze_contract::{Endpoint, EngineName, InstanceName, Version, protocol::Check};
 use serde_json::{Map, Value as Json};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
@@ -47,16 +47,16 @@ impl Block {
         version: Option<&Version>,
         around: &dyn Surroundings,
     ) -> Result<(), ImportError> {
-        let (Some(version), Ok(instance)) = (version, InstanceName::new(&*self.name)) else {
+        let Ok(instance) = InstanceName::new(&*self.name) else {
             return Ok(());
         };
         // A problem is gone once its key is, and a key that is taken out does not come back.
         while self.off.is_none() {
             let check = Check {
                 instance: instance.clone(),
-                version: Some(version.clone()),
+                version: version.cloned(),
                 block: without_expressions(&self.keys),
-                endpoints: Vec::new(),
+                endpoints: self.endpoints(),
             };
             let problems = around.check(&self.engine, check)?;
             if problems.is_empty() {
@@ -76,6 +76,16 @@ impl Block {
             }
         }
         Ok(())
+    }
+
+    /// Where it will be, as far as a driver has to know that there is such a place.
+    fn endpoints(&self) -> Vec<Endpoint> {
+        let port = self.meta.iter().find(|(key, _)| *key == "port");
+        let number = |(_, port): &(_, Json)| port.as_u64().and_then(|port| port.try_into().ok());
+        // A port may be an expression.
+        let port = port.map(|port| number(port).unwrap_or(1));
+        let endpoint = port.map(|port: u16| Endpoint::tcp(([127, 0, 0, 1], port).into()));
+        endpoint.and_then(Result::ok).into_iter().collect()
     }
 
     fn text(&self) -> String {
