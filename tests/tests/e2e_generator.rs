@@ -4,6 +4,7 @@
     reason = "a surprise fails the test, and says what it was"
 )]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
@@ -366,6 +367,43 @@ fn a_unit_that_hides_a_generated_one_is_named() {
     project.run(&["up", "--register"]);
     assert_eq!(project.cached(&["ping"]), "PONG");
     assert_eq!(units(&project), [] as [&str; 0]);
+}
+
+#[test]
+fn a_process_of_a_registered_project_runs_with_it_and_at_the_next_login() {
+    let Some(mut project) = prepared(Mode::Systemd, "1h") else {
+        return;
+    };
+    let starts = project.world.home().join("shop/starts");
+    let started = |times: usize| {
+        wait_until(&format!("{times} starts"), BOUND, || {
+            let text = fs::read_to_string(&starts).unwrap_or_default();
+            if text.lines().count() == times {
+                Ok(text)
+            } else {
+                Err(text)
+            }
+        })
+    };
+    let process = "[process.web]\ncommand = 'echo \"$PATH\" >> starts; exec sleep 3600'\n";
+    project.declare(&(project.toml("1h") + process));
+    let mut up = project.doze(&["up", "--register"]);
+    let mut variables = up.get_envs();
+    let path = variables.find_map(|(name, value)| value.filter(|_| name == "PATH"));
+    let path = path.and_then(OsStr::to_str).expect("a PATH").to_owned() + ":/of/the/shell";
+    succeed(up.env("PATH", &path));
+    assert_eq!(started(1), format!("{path}\n"));
+    assert_eq!(units(&project), [] as [&str; 0], "doze writes none itself");
+    let service = "doze-shop-web.service";
+    assert_eq!(
+        fragment(&project, service),
+        generated(&project).join(service)
+    );
+
+    project.world.restart_manager(Signal::TERM);
+    assert_eq!(started(2), format!("{path}\n{path}\n"));
+    project.run(&["down"]);
+    assert_eq!(project.processes(), []);
 }
 
 /// A project on a machine that has the generator.
