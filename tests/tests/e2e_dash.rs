@@ -17,6 +17,7 @@ const BOUND: Duration = Duration::from_secs(30);
 
 in_both_modes!(
     every_key_does_what_it_says,
+    a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key,
     whoever_holds_the_sockets_may_go_and_come_back,
 );
 
@@ -159,6 +160,33 @@ fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
     terminal.press("w");
     terminal.shows(&["`app` is ready", "1 of 2 awake"]);
     terminal.press("C-c");
+    terminal.is_as_before();
+}
+
+fn a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key(mode: Mode) {
+    let Some(mut project) = Project::new(mode, "1h") else {
+        return;
+    };
+    let process = "[process.web]\n\
+        command = 'echo started; until test -e ended; do sleep 0.1; done; rm ended'\n";
+    project.declare(&(project.toml("1h") + process));
+    project.up();
+    let Some(terminal) = Terminal::open(&project) else {
+        return;
+    };
+    terminal.start_dash("");
+    terminal.shows(&["app: postgres"]);
+    terminal.press("j");
+    // It counts as awake before it is ready, and one that ends before that has failed.
+    terminal.shows(&["web: process", "1 of 3 awake", "idling"]);
+    project.world.write("home/shop/ended", "");
+    terminal.shows(&["web: process", "0 of 3 awake", "○ asleep"]);
+    terminal.press("R");
+    terminal.shows(&["Restart `web`?"]);
+    terminal.press("y");
+    terminal.shows(&["`web` is ready", "1 of 3 awake"]);
+    assert_eq!(project.wakes("web"), 2);
+    terminal.press("q");
     terminal.is_as_before();
 }
 
