@@ -258,8 +258,11 @@ impl Look<'_> {
         let service = self.unit(&self.prefix.service(instance));
         let socket = self.unit(&self.prefix.socket(instance));
         let failed = service.is_some_and(UnitState::is_failed);
+        let closed = socket.is_some_and(UnitState::is_failed);
         match group {
-            _ if socket.is_some_and(UnitState::is_failed) => "socket failed",
+            // systemd closes the socket of a process that it gives up.
+            Group::Process if failed && closed => "failed",
+            _ if closed => "socket failed",
             _ if !self.is_held(instance) => "not up",
             Group::Service if failed => "asleep, failed",
             Group::Service => "asleep",

@@ -9,6 +9,7 @@ use crate::{BOUND, CLOCK, lines, project, text, ticks};
 
 in_both_modes!(
     a_policy_says_after_which_ends_it_is_started_again,
+    a_short_job_that_ends_well_has_not_failed,
     one_that_fails_again_and_again_is_given_up,
     a_stop_of_the_project_ends_the_wait_for_the_next_try,
     a_wake_takes_the_place_of_the_next_try,
@@ -46,6 +47,22 @@ fn a_policy_says_after_which_ends_it_is_started_again(mode: Mode) {
     ticks(&project, 15);
     for (name, _, _, starts) in all {
         assert_eq!(text(&project, name).lines().count(), starts, "{name}");
+    }
+}
+
+fn a_short_job_that_ends_well_has_not_failed(mode: Mode) {
+    let blocks = "[process.job]\ncommand = 'echo >> starts'\n";
+    let Some(mut project) = project(mode, blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "starts", 1);
+    project.wait_asleep();
+    let log = project.log("job");
+    assert!(log.contains("job ended by itself"), "{log}");
+    assert!(!log.contains("boot failed"), "{log}");
+    if mode == Mode::Systemd {
+        assert_eq!(project.state("job"), "ended");
     }
 }
 
@@ -95,6 +112,11 @@ fn up_brings_back_one_that_was_given_up() {
         }
     });
     assert_eq!(project.cached(&["ping"]), "PONG", "others are not touched");
+    assert_eq!(project.state("web"), "failed");
+    let seen = output(&mut project.doze(&["doctor"]));
+    let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
+    assert!(seen.contains("`doze logs web` tells why\n"), "{seen}");
+    assert!(!seen.contains("its next client"), "{seen}");
     project.world.write("home/shop/well", "");
     let said = project.run(&["up"]);
     assert!(said.contains("web (process): runs\n"), "{said}");

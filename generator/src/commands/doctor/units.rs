@@ -11,6 +11,7 @@ use doze_units::{Prefix, manager::UnitState};
 use super::super::{Compiled, observed::Observed};
 use crate::{
     changes::UnitAction,
+    compile::starts_with_project,
     doctor::{Row, or_ok, quoted},
     failure::Failure,
     systemd::Systemd,
@@ -28,7 +29,7 @@ pub(super) fn rows(
     let mut sockets = compiled.plans.iter();
     let is_up = is_active(&prefix.target())
         || sockets.any(|plan| is_active(&prefix.socket(&plan.instance)));
-    let mut rows = failed(systemd, states)?;
+    let mut rows = failed(compiled, systemd, states)?;
     if !is_up && rows.is_empty() {
         return Ok(vec![Row::ok("units", "not up; `doze up` brings it up")]);
     }
@@ -44,10 +45,39 @@ pub(super) fn rows(
     Ok(or_ok(rows, "units", "what runs is what doze.toml says"))
 }
 
-/// Units that failed. Of a service the next client tries again; a socket stays as it is.
-fn failed(systemd: &Systemd, states: &BTreeMap<String, UnitState>) -> Result<Vec<Row>, Failure> {
+/// Units that failed. Of a service the next client tries again; a socket stays as it is, and so does
+/// a process, whose socket systemd closes with its last try.
+fn failed(
+    compiled: &Compiled,
+    systemd: &Systemd,
+    states: &BTreeMap<String, UnitState>,
+) -> Result<Vec<Row>, Failure> {
+    let prefix = Prefix::of(&compiled.project.name);
     let mut found = Vec::new();
-    for state in states.values().filter(|state| state.is_failed()) {
+    let mut told = Vec::new();
+    for plan in compiled
+        .plans
+        .iter()
+        .filter(|plan| starts_with_project(plan))
+    {
+        let (name, service) = (&plan.instance, prefix.service(&plan.instance));
+        let Some(state) = states.get(&service).filter(|state| state.is_failed()) else {
+            continue;
+        };
+        let result = systemd.result(state)?;
+        let detail = format!("{name} failed ({result}); `doze logs {name}` tells why");
+        let socket = prefix.socket(name);
+        let given_up = states.get(&socket).is_some_and(UnitState::is_failed);
+        let fix = if given_up {
+            "doze up".to_owned()
+        } else {
+            format!("doze restart {name}")
+        };
+        found.push(Row::fail("failed", detail).fix(fix));
+        told.extend([service, socket]);
+    }
+    let failed = states.values().filter(|state| state.is_failed());
+    for state in failed.filter(|state| !told.contains(&state.name)) {
         let (unit, result) = (&state.name, systemd.result(state)?);
         let forget = format!("systemctl --user reset-failed {}", quoted(unit));
         found.push(if unit.ends_with(".socket") {
