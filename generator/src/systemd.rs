@@ -5,6 +5,8 @@ use std::{
     fs,
     io::{self, ErrorKind},
     os::unix::fs::symlink,
+    pin::pin,
+    time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,9 +15,12 @@ use doze_units::{
     Controller, Prefix,
     manager::{JobResult, Manager, ManagerError, UnitState},
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::timeout};
 
 use crate::{changes::Unit, fsx};
+
+/// How long a start is waited for without a word.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the manager did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -164,15 +169,30 @@ impl Systemd {
         Ok(self.runtime.block_on(self.manager.reload())?)
     }
 
-    /// Starts units; the results of those that did not start.
-    pub(crate) fn start(&self, units: &[String]) -> Result<Vec<SystemdError>, SystemdError> {
+    /// Starts units; the results of those that did not start. If that takes longer than one likes
+    /// to wait without a word, `late` is told the services that are not ready yet.
+    pub(crate) fn start(
+        &self,
+        units: &[String],
+        late: impl FnOnce(&[String]),
+    ) -> Result<Vec<SystemdError>, SystemdError> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         // A unit that failed before is not told from one that fails now, and keeps its limits.
         self.runtime.block_on(self.manager.reset_failed(&names))?;
-        let results = self.runtime.block_on(self.manager.start(&names))?;
+        let results = self.runtime.block_on(async {
+            let mut started = pin!(self.manager.start(&names));
+            if let Ok(results) = timeout(PATIENCE, &mut started).await {
+                return results;
+            }
+            let mut states = self.manager.units(&names).await?;
+            states.retain(|state| state.name.ends_with(".service") && !state.is_active());
+            let waited: Vec<_> = states.into_iter().map(|state| state.name).collect();
+            late(&waited);
+            started.await
+        })?;
         Ok(failures("start", results))
     }
 

@@ -56,7 +56,7 @@ pub(super) fn rearm(
             systemd.stop(slice::from_ref(&service))?;
         }
         systemd.forget(&[service])?;
-        systemd.start(&[prefix.socket(instance)])?;
+        systemd.start(&[prefix.socket(instance)], |_| ())?;
     }
     Ok(())
 }

@@ -102,6 +102,7 @@ fn up_brings_back_one_that_was_given_up() {
         said.contains("doze-shop-web.service did not start"),
         "{said}"
     );
+    assert!(said.contains("help: doze logs web\n"), "{said}");
     lines(&project, "starts", 2);
     wait_until("systemd to give it up", BOUND, || {
         let mut show = project.world.command("systemctl");

@@ -80,8 +80,7 @@ pub(in crate::commands) fn carry_out(
     let target = decision.target.filter(|_| failed.is_empty());
     let start: Vec<_> = units.chain(target).collect();
     // A process that does not start is told; the project is up without it.
-    let (unready, unbound): (Vec<_>, Vec<_>) = systemd
-        .start(&start)?
+    let (unready, unbound): (Vec<_>, Vec<_>) = begin(systemd, compiled, &start)?
         .into_iter()
         .partition(SystemdError::is_of_service);
     failed.extend(unbound.iter().map(ToString::to_string));
@@ -129,13 +128,42 @@ pub(in crate::commands) fn carry_out(
     }
     let touched = touched(&decision.instances);
     limits::tell(&compiled.project, &compiled.tree, &touched, Some(systemd))?;
-    for reason in &failed {
-        complain(format_args!("error: {reason}\n"));
-    }
+    complain_of(&failed, &unready, compiled);
     if failed.is_empty() {
         Ok(())
     } else {
         Err(Failure::Told(Exit::Failed))
+    }
+}
+
+/// Starts units, and says which processes are late.
+fn begin(
+    systemd: &Systemd,
+    compiled: &Compiled,
+    units: &[String],
+) -> Result<Vec<SystemdError>, Failure> {
+    let prefix = Prefix::of(&compiled.project.name);
+    let failed = systemd.start(units, |services| {
+        let is_late = |plan: &&Plan| services.contains(&prefix.service(&plan.instance));
+        if let Some(names) = names_of(compiled.plans.iter().filter(is_late)) {
+            complain(format_args!("waiting until ready: {names}\n"));
+        }
+    })?;
+    Ok(failed)
+}
+
+/// Tells what failed, and where a process that does not start says why.
+fn complain_of(failed: &[String], unready: &[SystemdError], compiled: &Compiled) {
+    for reason in failed {
+        complain(format_args!("error: {reason}\n"));
+    }
+    let prefix = Prefix::of(&compiled.project.name);
+    let has_failed = |plan: &&Plan| {
+        let service = prefix.service(&plan.instance);
+        unready.iter().any(|failure| failure.is_of(&service))
+    };
+    if let Some(names) = names_of(compiled.plans.iter().filter(has_failed)) {
+        complain(format_args!("help: doze logs {names}\n"));
     }
 }
 
@@ -200,4 +228,10 @@ fn say(json: bool, lines: impl Iterator<Item = String>) -> Result<(), Failure> {
         return Ok(());
     }
     print_lines(&lines.collect::<Vec<_>>()).map_err(Failure::io("print"))
+}
+
+/// The names of instances, if there are any.
+fn names_of<'a>(plans: impl Iterator<Item = &'a Plan>) -> Option<String> {
+    let names: Vec<_> = plans.map(|plan| plan.instance.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
