@@ -4,9 +4,11 @@ use std::{
     collections::btree_map::Entry,
     fs::File,
     io::{self, ErrorKind, Read as _},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::OFlags;
 
 use super::{
     ConfigError, FILE_NAME,
@@ -109,7 +111,14 @@ fn text(path: Utf8PathBuf) -> Result<Source, ConfigError> {
 
 fn bounded(path: &Utf8Path) -> io::Result<String> {
     let mut text = String::new();
-    let file = File::open(path)?;
+    // Whoever opens a pipe waits for its other end, and a second reader would find nothing.
+    let mut options = File::options();
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = options.read(true).custom_flags(nonblocking).open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        let error = "it is a pipe, and not a file";
+        return Err(io::Error::new(ErrorKind::InvalidInput, error));
+    }
     // One byte more, by which a longer file is seen to be one.
     let length = file.take(LONGEST + 1).read_to_string(&mut text)?;
     if u64::try_from(length).is_ok_and(|length| length <= LONGEST) {
@@ -271,12 +280,25 @@ mod tests {
 
     use super::*;
 
+    fn told(path: &Utf8Path) -> Option<String> {
+        let refused = text(path.into()).unwrap_err();
+        refused.source().map(ToString::to_string)
+    }
+
     #[test]
     fn a_file_without_end_is_not_read_to_it() {
-        let told = |path: &str| {
-            let refused = text(path.into()).unwrap_err();
-            refused.source().map(ToString::to_string)
-        };
-        assert_eq!(told("/dev/zero"), Some("it has more than 1 MiB".to_owned()));
+        let zero = told("/dev/zero".into());
+        assert_eq!(zero, Some("it has more than 1 MiB".to_owned()));
+    }
+
+    #[test]
+    fn nobody_waits_for_the_other_end_of_a_pipe() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let path = path.join("doze.toml");
+        rustix::fs::mkfifoat(rustix::fs::CWD, path.as_str(), rustix::fs::Mode::RUSR)
+            .expect("a pipe");
+        let pipe = told(&path);
+        assert_eq!(pipe, Some("it is a pipe, and not a file".to_owned()));
     }
 }
