@@ -217,7 +217,7 @@ impl Engine {
 /// Runs what a member wants done before its stop, in half of the time for it. If it ends meanwhile
 /// it need not be stopped.
 async fn say_goodbye(mut bench: Bench<'_>, running: &Running, member: &Member) {
-    let hooks = member.own.iter().flat_map(|own| &own.before_stop);
+    let hooks = member.own.iter().flat_map(|own| &own.pre_stop);
     let hooks: Vec<_> = hooks.cloned().collect();
     if hooks.is_empty() || !running.was_ready || running.process.has_ended() {
         return;

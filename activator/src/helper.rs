@@ -80,9 +80,9 @@ pub(crate) enum Hook {
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BeforeStart => "before_start",
-            Self::AfterReady => "after_ready",
-            Self::BeforeStop => "before_stop",
+            Self::BeforeStart => "pre_start",
+            Self::AfterReady => "post_start",
+            Self::BeforeStop => "pre_stop",
         })
     }
 }

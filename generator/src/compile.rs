@@ -378,7 +378,7 @@ fn start_timeout(plan: &Plan) -> Duration {
         .map(|member| {
             let own = member.own.as_ref();
             let hooks =
-                own.is_some_and(|own| !own.before_start.is_empty() || !own.after_ready.is_empty());
+                own.is_some_and(|own| !own.pre_start.is_empty() || !own.post_start.is_empty());
             // The hooks have as much time as the program itself.
             member.ready_within * if hooks { 2 } else { 1 }
         })

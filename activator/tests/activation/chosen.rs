@@ -47,7 +47,7 @@ fn a_web_server_is_told_its_port_and_answers_its_first_client() {
         },
     };
     let hook = "echo $PORT >> ../ports".into();
-    world.member().own.as_mut().unwrap().before_start =
+    world.member().own.as_mut().unwrap().pre_start =
         vec![vec!["/bin/sh".into(), "-c".into(), hook]];
     for _ in 0..2 {
         let mut client = world.connect();

@@ -30,9 +30,9 @@ fn noting() -> World {
     world.member().env.insert("WORD".into(), "word".into());
     let note = |name: &str| shell(&format!("echo {name} $WORD >> ../notes"));
     let own = world.own();
-    own.before_start = vec![note("before"), note("right before")];
-    own.after_ready = vec![note("after")];
-    own.before_stop = vec![note("at the end")];
+    own.pre_start = vec![note("before"), note("right before")];
+    own.post_start = vec![note("after")];
+    own.pre_stop = vec![note("at the end")];
     world
 }
 
@@ -135,28 +135,28 @@ fn a_program_that_is_put_to_sleep_says_goodbye_too() {
 #[test]
 fn a_hook_that_fails_before_the_start_leaves_nothing_started() {
     let mut world = noting();
-    world.own().before_start[0] = shell("echo no luck >&2; exit 3");
+    world.own().pre_start[0] = shell("echo no luck >&2; exit 3");
     assert_eq!(
         failure(&world),
-        "the before_start command `/bin/sh -c echo no luck >&2; exit 3` failed \
+        "the pre_start command `/bin/sh -c echo no luck >&2; exit 3` failed \
          (exit status: 3); it said: no luck"
     );
     assert_eq!(notes(&world), [""; 0]);
 
-    world.own().before_start[0] = vec![String::from("/nowhere/hook")];
+    world.own().pre_start[0] = vec![String::from("/nowhere/hook")];
     fs::remove_file(&world.plan.paths.log).unwrap();
     assert_eq!(
         failure(&world),
-        "cannot run the before_start command `/nowhere/hook`: No such file or directory (os error 2)"
+        "cannot run the pre_start command `/nowhere/hook`: No such file or directory (os error 2)"
     );
 }
 
 #[test]
 fn a_hook_that_fails_after_the_start_stops_the_program_in_order() {
     let mut world = noting();
-    world.own().after_ready[0] = shell("exit 1");
+    world.own().post_start[0] = shell("exit 1");
     let reason = failure(&world);
-    assert!(reason.starts_with("the after_ready command"), "{reason}");
+    assert!(reason.starts_with("the post_start command"), "{reason}");
     assert_eq!(notes(&world)[3..], ["at the end word", "stopped"]);
 }
 
@@ -164,7 +164,7 @@ fn a_hook_that_fails_after_the_start_stops_the_program_in_order() {
 fn a_program_that_ends_under_its_hook_is_the_reason() {
     let mut world = noting();
     world.member().argv = shell("echo up; while [ ! -e ../hook ]; do sleep 0.01; done; exit 7");
-    world.own().after_ready = vec![shell("touch ../hook; sleep 1000")];
+    world.own().post_start = vec![shell("touch ../hook; sleep 1000")];
     let reason = failure(&world);
     assert!(
         reason.starts_with("web ended before it was ready (exit status: 7)"),
@@ -176,7 +176,7 @@ fn a_program_that_ends_under_its_hook_is_the_reason() {
 #[test]
 fn a_hook_that_hangs_does_not_keep_the_activator() {
     let mut world = noting();
-    world.own().before_start = vec![shell("trap '' TERM; touch ../here; sleep 1000 & wait")];
+    world.own().pre_start = vec![shell("trap '' TERM; touch ../here; sleep 1000 & wait")];
     let activator = world.activate();
     until("the hook", || {
         let here = world.folder.path().join("here");
@@ -187,7 +187,7 @@ fn a_hook_that_hangs_does_not_keep_the_activator() {
     nothing_is_left(&world);
 
     let mut world = noting();
-    world.own().before_stop = vec![shell("sleep 1000 & wait")];
+    world.own().pre_stop = vec![shell("sleep 1000 & wait")];
     world.member().stop.within = Duration::from_millis(400);
     let activator = world.activate();
     up(&world);
@@ -200,20 +200,20 @@ fn a_hook_that_hangs_does_not_keep_the_activator() {
 #[test]
 fn a_hook_that_hangs_is_killed_when_the_time_of_the_boot_is_over() {
     let mut world = noting();
-    world.own().before_start[1] = shell("trap '' TERM; sleep 1000 & wait");
+    world.own().pre_start[1] = shell("trap '' TERM; sleep 1000 & wait");
     world.member().ready_within = Duration::from_millis(400);
-    let expected = "the before_start command `/bin/sh -c trap '' TERM; sleep 1000 & wait` was killed: \
+    let expected = "the pre_start command `/bin/sh -c trap '' TERM; sleep 1000 & wait` was killed: \
                     the hooks took more than 400ms; it said: ";
     assert_eq!(failure(&world), expected);
     assert_eq!(notes(&world), ["before word"]);
     nothing_is_left(&world);
 
     let mut world = noting();
-    world.own().after_ready.push(shell("echo here; sleep 1000"));
+    world.own().post_start.push(shell("echo here; sleep 1000"));
     world.member().ready_within = Duration::from_secs(1);
     let reason = failure(&world);
     assert!(
-        reason.starts_with("the after_ready command `/bin/sh -c echo here; sleep 1000` was killed"),
+        reason.starts_with("the post_start command `/bin/sh -c echo here; sleep 1000` was killed"),
         "{reason}"
     );
     assert_eq!(notes(&world).last().unwrap(), "stopped");
@@ -225,7 +225,7 @@ fn a_program_has_the_umask_that_the_activator_is_told_and_keeps_it_to_itself() {
     for (told, expected) in [(Some("027"), "0027"), (None, "0022"), (Some("9"), "0022")] {
         let mut world = World::process("umask >> ../masks; env > ../env; echo up; exec sleep 1000");
         world.member().ready = printed("up");
-        world.own().before_start = vec![shell("umask >> ../masks")];
+        world.own().pre_start = vec![shell("umask >> ../masks")];
         let activator = world.activate_with(told.map(|mask| (UMASK, mask)));
         up(&world);
         activator.kill(Signal::TERM);

@@ -133,7 +133,7 @@ fn a_program_that_does_its_work_within_its_window_was_ready_and_has_ended() {
     for ready in [alive.clone(), printed("done")] {
         let mut world = World::process("echo done");
         world.member().ready = ready;
-        world.own().after_ready = vec![vec![String::from("/bin/touch"), String::from("../after")]];
+        world.own().post_start = vec![vec![String::from("/bin/touch"), String::from("../after")]];
         let mut hold = world.hold();
         assert_eq!(world.activate().exit(), Some(2), "{}", world.log());
         let mut line = String::new();

@@ -343,14 +343,14 @@ pub struct Own {
     pub variables: BTreeMap<String, String>,
     /// Before it is spawned. One that fails ends the boot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub before_start: Vec<Vec<String>>,
+    pub pre_start: Vec<Vec<String>>,
     /// When it is ready, before any client is connected to it. One that fails ends the boot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after_ready: Vec<Vec<String>>,
+    pub post_start: Vec<Vec<String>>,
     /// Before it is stopped, if it was ready; within half of the time that its stop may take.
     /// Failures are logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub before_stop: Vec<Vec<String>>,
+    pub pre_stop: Vec<Vec<String>>,
 }
 
 /// How to see that a member is ready.

@@ -88,9 +88,9 @@ fn member(call: &PlanCall, driver: &Utf8Path, block: Block, tcp: Option<&Endpoin
         own: Some(Own {
             env_files: block.env_file.into_iter().map(from_here).collect(),
             variables: BTreeMap::new(),
-            before_start: shells(block.hooks.pre_start),
-            after_ready: shells(block.hooks.post_start),
-            before_stop: shells(block.hooks.pre_stop),
+            pre_start: shells(block.hooks.pre_start),
+            post_start: shells(block.hooks.post_start),
+            pre_stop: shells(block.hooks.pre_stop),
         }),
         cwd: cwd(call, block.cwd),
         pid_file: None,
@@ -300,9 +300,9 @@ mod tests {
         );
         let member = &body.members[0];
         let own = member.own.as_ref().unwrap();
-        assert_eq!(own.before_start, [shell("a".to_owned())]);
-        assert_eq!(own.after_ready.len(), 2);
-        assert_eq!(own.before_stop.len(), 0);
+        assert_eq!(own.pre_start, [shell("a".to_owned())]);
+        assert_eq!(own.post_start.len(), 2);
+        assert_eq!(own.pre_stop.len(), 0);
         assert_eq!(member.stop.signal, Signal::Int);
         assert_eq!(member.stop.within, Duration::from_secs(3));
     }
