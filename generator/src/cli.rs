@@ -149,7 +149,8 @@ pub enum Command {
     ///
     /// Does what `doze generate` does, then brings what runs in line with it by the fewest steps:
     /// holds addresses, stops engines whose settings have changed, takes away what is no longer
-    /// declared. It waits for no engine. If there is nothing to do, it does nothing and prints
+    /// declared. It waits for no engine, but until the processes that start with the project are
+    /// ready. If there is nothing to do, it does nothing and prints
     /// nothing. The addresses are held again at the next login.
     ///
     /// With names, only these instances and those that they depend on are started; changed ones are

@@ -34,7 +34,7 @@ use doze_contract::{
 };
 use doze_units::Limits;
 
-pub(crate) use self::files::texts_of;
+pub(crate) use self::files::{bounded, texts_of};
 pub use self::{
     depend::Wish, file::File, outline::Outline, outputs::Output, registries::Registry,
     unused::Unused,

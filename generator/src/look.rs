@@ -14,6 +14,7 @@ use doze_contract::{
     Endpoint, InstanceName, ProjectName,
     error::chain,
     plan::{Dependency, FORMAT, Start},
+    status::{Phase, Status},
 };
 use doze_units::{Prefix, manager::UnitState};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -191,6 +192,11 @@ impl Look<'_> {
             Some(Start::OnDemand) | None => Group::Service,
         };
         let state = match &status {
+            // It has no clients of its own, and nobody waits for it to sleep.
+            Some(Status {
+                phase: Phase::Serving | Phase::Idling,
+                ..
+            }) if group == Group::Process => "running",
             Some(status) => status.phase.word(),
             None if silence.is_some() => "no answer",
             None if !block.enabled => "disabled",

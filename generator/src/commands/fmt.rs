@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, check: bool, files: &[Utf8PathBuf]) -> Resu
     // Before anything is written: if one of them is wrong, all stay as they are.
     let mut others = Vec::new();
     for path in &files {
-        let text = fs::read_to_string(path).map_err(Failure::io(format!("read {path}")))?;
+        let text = config::bounded(path).map_err(Failure::io(format!("read {path}")))?;
         match fmt::format(&text) {
             Some(formatted) if formatted == text => {}
             Some(formatted) => others.push((path, formatted)),

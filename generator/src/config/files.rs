@@ -109,7 +109,8 @@ fn text(path: Utf8PathBuf) -> Result<Source, ConfigError> {
     }
 }
 
-fn bounded(path: &Utf8Path) -> io::Result<String> {
+/// The text of a file of a project, which is no pipe and has at most 1 MiB.
+pub(crate) fn bounded(path: &Utf8Path) -> io::Result<String> {
     let mut text = String::new();
     // Whoever opens a pipe waits for its other end, and a second reader would find nothing.
     let mut options = File::options();

@@ -29,7 +29,7 @@ pub(super) enum Manager {
 /// A state in one column.
 pub(super) fn glyph(state: &str) -> &'static str {
     match state {
-        "serving" => "●",
+        "running" | "serving" => "●",
         "idling" => "◐",
         "booting" | "draining" => "◌",
         "asleep" => "○",

@@ -78,7 +78,7 @@ fn space(home: &Utf8Path) -> Option<Row> {
 }
 
 fn space_row(home: &Utf8Path, free: u64) -> Row {
-    let detail = format!("{} MB are free for {home}", free >> 20);
+    let detail = format!("{} MiB are free for {home}", free >> 20);
     match free {
         ..FULL => Row::fail("space", detail).fix("doze store gc"),
         FULL..TIGHT => Row::warn("space", detail).fix("doze store gc"),

@@ -127,7 +127,7 @@ fn clients(row: &Row) -> String {
 
 pub(super) fn colour(cell: &str) -> Option<&'static str> {
     match cell {
-        "serving" | "idling" => Some("32"),
+        "running" | "serving" | "idling" => Some("32"),
         "booting" | "draining" => Some("33"),
         "failed" | "socket failed" | "asleep, failed" => Some("31"),
         "asleep" => Some("36"),

@@ -37,7 +37,7 @@ pub(super) fn of(tone: Tone, colour: bool) -> Style {
 /// The tone of a state.
 pub(super) fn tone(state: &str) -> Tone {
     match state {
-        "serving" | "idling" => Tone::Good,
+        "running" | "serving" | "idling" => Tone::Good,
         "booting" | "draining" => Tone::Passing,
         "asleep" => Tone::Resting,
         "not up" | "disabled" | "ended" => Tone::Faint,
