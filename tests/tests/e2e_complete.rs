@@ -75,7 +75,7 @@ fn bash_completes_commands_and_what_the_project_has() {
         return;
     };
     let all = ["app", "cache", "tenant_acme"];
-    assert_eq!(bash(&world, &["doze", "wa"]), ["wake"]);
+    assert_eq!(bash(&world, &["doze", "wa"]), ["wake", "wait"]);
     for command in ["up", "wake", "sleep", "logs", "url", "hold", "reset"] {
         assert_eq!(bash(&world, &["doze", command, ""]), all, "{command}");
     }
@@ -83,7 +83,10 @@ fn bash_completes_commands_and_what_the_project_has() {
     assert_eq!(bash(&world, &["doze", "up", "app", "t"]), ["tenant_acme"]);
     assert_eq!(bash(&world, &["doze", "output", ""]), ["where"]);
     assert_eq!(bash(&world, &["doze", "--profile", ""]), ["ci"]);
-    assert_eq!(bash(&world, &["doze", "info", ""]), ["postgres", "valkey"]);
+    assert_eq!(
+        bash(&world, &["doze", "info", ""]),
+        ["postgres", "process", "valkey"]
+    );
     assert_eq!(bash(&world, &["doze", "completions", "z"]), ["zsh"]);
 }
 
@@ -122,14 +125,14 @@ fn a_file_that_is_wrong_or_absent_is_no_reason_to_say_so() {
         String::from_utf8(output.stdout).expect("UTF-8")
     };
     assert!(
-        said(&world).starts_with("app cache --config"),
+        said(&world).starts_with("app cache --json"),
         "{:?}",
         said(&world)
     );
     world.write("home/doze.toml", "\u{0}[[[");
-    assert!(said(&world).starts_with("--config"));
+    assert!(said(&world).starts_with("--json"));
     world.run(&["rm", "doze.toml"]);
-    assert!(said(&world).starts_with("--config"));
+    assert!(said(&world).starts_with("--json"));
 }
 
 #[test]

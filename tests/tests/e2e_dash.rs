@@ -180,7 +180,7 @@ fn a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key(mode: Mode) {
     // It counts as awake before it is ready, and one that ends before that has failed.
     terminal.shows(&["web: process", "1 of 3 awake", "● running"]);
     project.world.write("home/shop/ended", "");
-    terminal.shows(&["web: process", "0 of 3 awake", "○ asleep"]);
+    terminal.shows(&["web: process", "0 of 3 awake", "· ended"]);
     terminal.press("R");
     terminal.shows(&["Restart `web`?"]);
     terminal.press("y");

@@ -203,7 +203,7 @@ mod tests {
         let client = psql(&endpoint, "app", Some("s3cret"), "app");
         assert_eq!(
             client.args,
-            ["postgres://app@127.0.0.1:5432/app?sslmode=disable"]
+            ["postgresql://app@127.0.0.1:5432/app?sslmode=disable"]
         );
         assert_eq!(client.env["PGPASSWORD"], "s3cret");
         assert!(psql(&endpoint, "app", None, "app").env.is_empty());

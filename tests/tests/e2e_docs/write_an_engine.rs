@@ -271,7 +271,7 @@ const MISTAKES_IN_TALK: [Mistake; 8] = [
     (
         r#"["1.4", "1.5", "1.6"]"#,
         r#"["1.6", "1.5"]"#,
-        "describe: majors are there",
+        "describe: majors, oldest first",
     ),
     (
         r#""driver": "0.1.0""#,

@@ -168,9 +168,17 @@ fn variables(host: &Host<'_>) -> Outcome {
     let all = json(&mut host.doze(&["env", "--json"]))?;
     demand(
         "`doze env --json`",
-        &json!({ "DATABASE_URL": urls[0], "REDIS_URL": urls[1] }),
-        &all,
-    )
+        &json!([urls[0], urls[1]]),
+        &json!([all["DATABASE_URL"], all["REDIS_URL"]]),
+    )?;
+    // Those by their names have no others to say, whatever becomes of a name in capital letters.
+    let named = all.as_object().into_iter().flatten();
+    let named = named.filter(|(name, _)| name.starts_with("DOZE_"));
+    let mut named: Vec<_> = named.map(|(_, url)| url.to_string()).collect();
+    let mut expected: Vec<_> = urls.iter().map(|url| json!(url).to_string()).collect();
+    named.sort();
+    expected.sort();
+    demand("`DOZE_<NAME>_URL`", &json!(expected), &json!(named))
 }
 
 fn in_postgres(host: &Host<'_>) -> Outcome {
