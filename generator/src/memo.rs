@@ -10,18 +10,21 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read as _},
+    ops::Range,
     os::unix::fs::MetadataExt as _,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{compile::digest, fsx};
+use crate::fsx;
 
 /// The answers that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    /// Those that were read, by their keys.
-    known: BTreeMap<String, String>,
+    /// What was read.
+    text: String,
+    /// Where in it the answers are, by their keys.
+    known: BTreeMap<String, Range<usize>>,
     /// The keys of those that were used.
     used: RefCell<BTreeSet<String>>,
     /// Those that were given since.
@@ -37,10 +40,17 @@ impl Memo {
         let (sum, lines) = text.split_once('\n').unwrap_or_default();
         let mut known = BTreeMap::new();
         if digest(lines) == sum {
-            let pairs = lines.lines().filter_map(|line| line.split_once(' '));
-            known.extend(pairs.map(|(key, answer)| (key.to_owned(), answer.to_owned())));
+            let mut start = text.len() - lines.len();
+            for line in lines.split_inclusive('\n') {
+                if let Some((key, answer)) = line.trim_end_matches('\n').split_once(' ') {
+                    let from = start + key.len() + 1;
+                    known.insert(key.to_owned(), from..from + answer.len());
+                }
+                start += line.len();
+            }
         }
         Ok(Self {
+            text,
             known,
             ..Self::default()
         })
@@ -49,7 +59,7 @@ impl Memo {
     /// What a program would answer to a question, if that is known.
     pub(crate) fn known(&self, program: &Utf8Path, question: &str) -> Option<&str> {
         let key = self.key(program, question)?;
-        let answer = self.known.get(&key)?;
+        let answer = self.text.get(self.known.get(&key)?.clone())?;
         self.used.borrow_mut().insert(key);
         Some(answer)
     }
@@ -70,8 +80,12 @@ impl Memo {
             return Ok(());
         }
         let old = self.known.iter().filter(|(key, _)| used.contains(*key));
-        let line = |(key, answer): (&String, &String)| format!("{key} {answer}\n");
-        let lines: String = old.chain(new.iter()).map(line).collect();
+        let old = old.filter_map(|(key, place)| Some((key, self.text.get(place.clone())?)));
+        let new = new.iter().map(|(key, answer)| (key, answer.as_str()));
+        let lines = old
+            .chain(new)
+            .flat_map(|(key, answer)| [key, " ", answer, "\n"]);
+        let lines: String = lines.collect();
         // An answer may hold a password, as the plan that it becomes.
         fsx::replace(path, &format!("{}\n{lines}", digest(&lines)), 0o600)
     }
@@ -88,6 +102,11 @@ impl Memo {
         let identity = identity.as_ref()?;
         Some(digest(&format!("{identity}\0{question}")))
     }
+}
+
+/// BLAKE3 rather than SHA-256: all of the answers are read again for every command.
+fn digest(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
 /// What changes when a program does; nothing for a script.
