@@ -12,22 +12,10 @@ use std::time::Duration;
 
 use doze_tests::process::{self, Process};
 use doze_tests::project::{Mode, Project};
-use doze_tests::{engines, wait_until};
+use doze_tests::{engines, in_both_modes, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const BOUND: Duration = Duration::from_mins(1);
-
-/// Runs a test in both modes.
-macro_rules! in_both_modes {
-    ($($test:ident),* $(,)?) => {
-        mod systemd {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Systemd); })*
-        }
-        mod foreground {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Foreground); })*
-        }
-    };
-}
 
 in_both_modes!(
     a_chain_wakes_and_sleeps_by_its_top_whatever_the_timeouts,

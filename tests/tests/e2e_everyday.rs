@@ -14,21 +14,10 @@ use std::time::Duration;
 
 use doze_tests::programs::workspace;
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::wait_until;
+use doze_tests::{in_both_modes, wait_until};
 use serde_json::Value;
 
 const BOUND: Duration = Duration::from_secs(30);
-
-macro_rules! in_both_modes {
-    ($($test:ident),* $(,)?) => {
-        mod systemd {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Systemd); })*
-        }
-        mod foreground {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Foreground); })*
-        }
-    };
-}
 
 in_both_modes!(
     status_tells_what_is_used_and_wakes_nobody,

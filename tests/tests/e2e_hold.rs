@@ -11,23 +11,11 @@ use std::time::Duration;
 
 use doze_tests::process::{self, Process};
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::wait_until;
+use doze_tests::{in_both_modes, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const BOUND: Duration = Duration::from_mins(1);
-
-/// Runs a test in both modes.
-macro_rules! in_both_modes {
-    ($($test:ident),* $(,)?) => {
-        mod systemd {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Systemd); })*
-        }
-        mod foreground {
-            $(#[test] fn $test() { super::$test(doze_tests::project::Mode::Foreground); })*
-        }
-    };
-}
 
 in_both_modes!(
     a_held_instance_stays_awake_until_the_command_ends,
