@@ -223,7 +223,7 @@ async fn say_goodbye(mut bench: Bench<'_>, running: &Running, member: &Member) {
         return;
     }
     let mut half = Allowance::of(member.stop.within / 2);
-    let done = bench.hooks(Hook::BeforeStop, &hooks, &mut half).await;
+    let done = bench.hooks(Hook::PreStop, &hooks, &mut half).await;
     if let Err(error) = done {
         bench.log.say(format_args!("{}", chain(&error)));
     }

@@ -72,17 +72,17 @@ impl Allowance {
 /// When a hook runs; the words of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
-    BeforeStart,
-    AfterReady,
-    BeforeStop,
+    PreStart,
+    PostStart,
+    PreStop,
 }
 
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BeforeStart => "pre_start",
-            Self::AfterReady => "post_start",
-            Self::BeforeStop => "pre_stop",
+            Self::PreStart => "pre_start",
+            Self::PostStart => "post_start",
+            Self::PreStop => "pre_stop",
         })
     }
 }

@@ -110,7 +110,7 @@ pub(crate) async fn start(
         place: helper,
     };
     let mut time = Allowance::of(member.ready_within);
-    let hooks = bench.hooks(Hook::BeforeStart, &own.pre_start, &mut time);
+    let hooks = bench.hooks(Hook::PreStart, &own.pre_start, &mut time);
     beside(plan, members, log, hooks).await??;
 
     let watched = |source| StartError::Watch {
@@ -156,7 +156,7 @@ pub(crate) async fn start(
     if let Some(running) = members.last_mut() {
         running.was_ready = true;
     }
-    let hooks = bench.hooks(Hook::AfterReady, &own.post_start, &mut time);
+    let hooks = bench.hooks(Hook::PostStart, &own.post_start, &mut time);
     beside(plan, members, log, hooks).await??;
     Ok(())
 }
