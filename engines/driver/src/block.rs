@@ -116,3 +116,16 @@ pub enum Kind {
 pub fn any(_: &str) -> Result<(), String> {
     Ok(())
 }
+
+/// The rule that accepts every text that a C string can hold. A NUL would end it early in whatever
+/// program it is told to.
+///
+/// # Errors
+/// It contains a NUL.
+pub fn any_but_nul(text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        Err("contains a NUL character".to_owned())
+    } else {
+        Ok(())
+    }
+}

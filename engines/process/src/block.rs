@@ -6,7 +6,7 @@ use doze_contract::{
     Endpoint, duration,
     plan::{RestartPolicy, Signal},
 };
-use doze_driver::block::{Key, Kind};
+use doze_driver::block::{Key, Kind, any_but_nul};
 use regex_lite::Regex;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
@@ -443,14 +443,6 @@ fn variable(text: &str) -> Result<(), String> {
         return Err("is not the name of a variable".to_owned());
     }
     Ok(())
-}
-
-fn any_but_nul(text: &str) -> Result<(), String> {
-    if text.contains('\0') {
-        Err("contains a NUL character".to_owned())
-    } else {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The keys of a `[valkey.NAME]` block. It must not know how they are written down for the
 //! server.
 
-use doze_driver::block::{Key, Kind};
+use doze_driver::block::{Key, Kind, any_but_nul};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -172,15 +172,6 @@ fn password(text: &str) -> Result<(), String> {
     match text {
         "" => Err("is empty; leave the key out".to_owned()),
         _ => any_but_nul(text),
-    }
-}
-
-/// A NUL would end the text early somewhere in the server.
-fn any_but_nul(text: &str) -> Result<(), String> {
-    if text.contains('\0') {
-        Err("contains a NUL character".to_owned())
-    } else {
-        Ok(())
     }
 }
 
