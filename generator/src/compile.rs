@@ -370,6 +370,27 @@ pub(crate) fn is_own(plan: &Plan) -> bool {
     members.any(|member| member.own.is_some())
 }
 
+/// Each behind what it depends on, as far as that is among them, else in the given order.
+pub(crate) fn dependencies_first<T>(mut rest: Vec<T>, plan: impl Fn(&T) -> &Plan) -> Vec<T> {
+    let mut ordered = Vec::new();
+    while !rest.is_empty() {
+        let waiting: BTreeSet<_> = rest.iter().map(|it| plan(it).instance.clone()).collect();
+        let is_free = |it: &T| {
+            let mut holds = plan(it).holds.iter();
+            holds.all(|dependency| !waiting.contains(&dependency.instance))
+        };
+        let (free, bound): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_free);
+        if free.is_empty() {
+            // A circle, which no project has; any order will do.
+            ordered.extend(bound);
+            break;
+        }
+        ordered.extend(free);
+        rest = bound;
+    }
+    ordered
+}
+
 /// How long a boot may take, its dependencies left out.
 fn start_timeout(plan: &Plan) -> Duration {
     let members = plan.body.members.iter();

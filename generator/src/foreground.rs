@@ -36,6 +36,7 @@ use tokio::{
 
 use self::restarts::Restarts;
 pub use self::sockets::BindError;
+use crate::compile::dependencies_first;
 
 /// The first inherited descriptor of `sd_listen_fds(3)`.
 const LISTEN_FDS_START: i32 = 3;
@@ -103,7 +104,7 @@ impl Foreground {
 
         // Everything is bound before anything runs, so that a taken port leaves nothing behind.
         let mut held = Vec::new();
-        for (plan, path) in dependencies_first(self.instances) {
+        for (plan, path) in dependencies_first(self.instances, |(plan, _)| plan) {
             held.push((sockets::bind(&plan)?, plan, path));
         }
         for (_, plan, path) in &held {
@@ -150,27 +151,6 @@ impl Foreground {
         sockets::unlink(&self.control);
         Ok(())
     }
-}
-
-/// Each instance behind what it depends on, as far as that is here, else in the given order.
-fn dependencies_first<T>(mut rest: Vec<(Plan, T)>) -> Vec<(Plan, T)> {
-    let mut ordered = Vec::new();
-    while !rest.is_empty() {
-        let waiting: BTreeSet<_> = rest.iter().map(|(plan, _)| plan.instance.clone()).collect();
-        let is_free = |(plan, _): &(Plan, T)| {
-            let mut holds = plan.holds.iter();
-            holds.all(|dependency| !waiting.contains(&dependency.instance))
-        };
-        let (free, bound): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_free);
-        if free.is_empty() {
-            // A circle, which no project has; any order will do.
-            ordered.extend(bound);
-            break;
-        }
-        ordered.extend(free);
-        rest = bound;
-    }
-    ordered
 }
 
 /// The activators that run now. Every other child of this process is an orphan.

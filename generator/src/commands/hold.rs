@@ -31,10 +31,11 @@ pub(super) fn run(
     let project = context.project()?;
     let instances = names.iter().map(|name| instance(&project, name));
     let instances = instances.collect::<Result<Vec<_>, _>>()?;
+    let held: Vec<_> = instances.iter().map(|instance| &instance.name).collect();
+    wake::rearm_processes(context, &project.name, &held)?;
     // All are called before any is waited for, so that they boot at the same time.
     let called = instances.into_iter().map(|instance| {
         let name = instance.name.to_string();
-        wake::rearm(context, &project.name, &instance.name)?;
         let paths = context.dirs.instance(&project.name, &instance.name);
         let socket = paths.wake_socket;
         let call = wake::call(&name, &socket)?;

@@ -1,15 +1,16 @@
 //! `doze restart [NAMES…]`: what runs, and what has failed, is started anew; what sleeps goes on
 //! sleeping.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use doze_contract::{InstanceName, Plan, ProjectName, plan::Start};
+use doze_contract::{InstanceName, Plan, ProjectName};
 use doze_units::{Prefix, manager::UnitState};
 use serde_json::json;
 
 use super::{Context, observed::Holder, status, wake};
 use crate::{
     awake,
+    compile::{dependencies_first, starts_with_project},
     failure::Failure,
     output::{complain, print_json},
 };
@@ -51,23 +52,20 @@ pub(super) fn restart(
     let holder = Holder::find(context, &project)?;
     let failed = failed(&project, &instances, &holder)?;
     let mut chosen = Vec::new();
-    for plan in dependents_first(&plans) {
-        let ended = matches!(plan.body.start, Start::WithProject(_));
+    for plan in dependencies_first(plans, |plan| plan).into_iter().rev() {
         let was_awake = awake::sleep(&plan.paths.status_socket)
             .map_err(Failure::io(format!("stop `{}`", plan.instance)))?;
         // A process that is over is started by name; together with all others only if it failed.
-        if was_awake || failed.contains(&plan.instance) || ended && !names.is_empty() {
+        if was_awake
+            || failed.contains(&plan.instance)
+            || starts_with_project(&plan) && !names.is_empty()
+        {
             chosen.push(plan);
         }
     }
     if let Some(systemd) = holder.systemd() {
-        // How often it was started counts from here.
-        let prefix = Prefix::of(&project);
-        let services = chosen.iter().map(|plan| prefix.service(&plan.instance));
-        systemd.forget(&services.collect::<Vec<_>>())?;
-    }
-    for plan in &chosen {
-        wake::rearm(context, &project, &plan.instance)?;
+        let instances: Vec<_> = chosen.iter().map(|plan| &plan.instance).collect();
+        wake::rearm(systemd, &project, &instances)?;
     }
     // All are called before any is waited for, so that they boot at the same time.
     let called = chosen.iter().map(|plan| {
@@ -99,33 +97,4 @@ fn failed<'a>(
         state.is_some_and(UnitState::is_failed)
     };
     Ok(instances.iter().filter(has_failed).collect())
-}
-
-/// Each after all that depend on it.
-fn dependents_first(plans: &[Plan]) -> Vec<&Plan> {
-    let by_name: BTreeMap<_, _> = plans.iter().map(|plan| (&plan.instance, plan)).collect();
-    let mut order = Vec::new();
-    let mut seen = BTreeSet::new();
-    for plan in plans {
-        add(plan, &by_name, &mut seen, &mut order);
-    }
-    order.reverse();
-    order
-}
-
-/// Adds a plan behind all that it depends on.
-fn add<'a>(
-    plan: &'a Plan,
-    by_name: &BTreeMap<&'a InstanceName, &'a Plan>,
-    seen: &mut BTreeSet<&'a InstanceName>,
-    order: &mut Vec<&'a Plan>,
-) {
-    if !seen.insert(&plan.instance) {
-        return;
-    }
-    let held = plan.holds.iter();
-    for below in held.filter_map(|held| by_name.get(&held.instance)) {
-        add(below, by_name, seen, order);
-    }
-    order.push(plan);
 }

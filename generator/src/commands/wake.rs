@@ -1,6 +1,6 @@
 //! `doze wake NAME`, and what it shares with `doze hold`: to wake is to hold for a moment.
 
-use std::{slice, time::Instant};
+use std::time::Instant;
 
 use camino::Utf8Path;
 use doze_contract::{InstanceName, ProjectName, exit::Exit};
@@ -13,13 +13,14 @@ use crate::{
     compile::starts_with_project,
     failure::Failure,
     output::print_json,
+    systemd::Systemd,
 };
 
 pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failure> {
     let begin = Instant::now();
     let (project, instance) = context.instance(name)?;
     let socket = context.dirs.instance(&project, &instance).wake_socket;
-    rearm(context, &project, &instance)?;
+    rearm_processes(context, &project, &[&instance])?;
     let hold = ready(name, call(name, &socket)?)?;
     if json {
         let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -30,34 +31,57 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failu
     Ok(())
 }
 
-/// Has the manager forget how often an instance that starts with its project was started, for this
-/// is no retry: at the limit the wake socket is closed, and before it a start would wait until the
-/// next retry is due.
-pub(super) fn rearm(
+/// Readies those of these that start with their project for being woken by name. Of the others
+/// nothing is asked, nor is the manager.
+pub(super) fn rearm_processes(
     context: &Context,
     project: &ProjectName,
-    instance: &InstanceName,
+    instances: &[&InstanceName],
 ) -> Result<(), Failure> {
-    let plan = status::plan(context, project, instance)?;
-    if !plan.as_ref().is_some_and(starts_with_project) {
+    let mut processes = Vec::new();
+    for instance in instances {
+        let plan = status::plan(context, project, instance)?;
+        if plan.as_ref().is_some_and(starts_with_project) {
+            processes.push(*instance);
+        }
+    }
+    if processes.is_empty() {
         return Ok(());
     }
-    let holder = Holder::find(context, project)?;
-    let Some(systemd) = holder.systemd() else {
-        return Ok(());
-    };
+    match Holder::find(context, project)?.systemd() {
+        Some(systemd) => rearm(systemd, project, &processes),
+        None => Ok(()),
+    }
+}
+
+/// Has the manager forget how often instances of a project that is up were started, for this is no
+/// retry: at the limit the wake socket is closed, and before it a start would wait until the next
+/// retry is due.
+pub(super) fn rearm(
+    systemd: &Systemd,
+    project: &ProjectName,
+    instances: &[&InstanceName],
+) -> Result<(), Failure> {
     let prefix = Prefix::of(project);
     let states = systemd.states(project)?;
     let target = states.get(&prefix.target());
-    if target.is_some_and(UnitState::is_active) {
-        let service = prefix.service(instance);
-        let waits = |state: &UnitState| state.sub == "auto-restart";
-        if states.get(&service).is_some_and(waits) {
-            systemd.stop(slice::from_ref(&service))?;
-        }
-        systemd.forget(&[service])?;
-        systemd.start(&[prefix.socket(instance)], |_| ())?;
+    if !target.is_some_and(UnitState::is_active) {
+        return Ok(());
     }
+    let named = instances.iter();
+    let (services, sockets): (Vec<_>, Vec<_>) = named
+        .map(|instance| (prefix.service(instance), prefix.socket(instance)))
+        .unzip();
+    let waits = |state: &UnitState| state.sub == "auto-restart";
+    let waiting = services.iter();
+    let waiting = waiting.filter(|service| states.get(*service).is_some_and(waits));
+    let waiting: Vec<_> = waiting.cloned().collect();
+    if !waiting.is_empty() {
+        systemd.stop(&waiting)?;
+    }
+    systemd.forget(&services)?;
+    // The call will tell of one that does not start.
+    systemd.start(&sockets, |_| ())?;
     Ok(())
 }
 
