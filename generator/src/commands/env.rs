@@ -80,8 +80,8 @@ fn single_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Quoted for a .env file.
-fn double_quoted(text: &str) -> String {
+/// Quoted for a .env file, and for `EnvironmentFile=` (systemd.exec(5)).
+pub(in crate::commands) fn double_quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         if matches!(c, '"' | '\\' | '$' | '`') {
@@ -97,6 +97,11 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_path_cannot_leave_its_quotes() {
+        assert_eq!(double_quoted(r#"/a b:/"c"$x\`"#), r#""/a b:/\"c\"\$x\\\`""#);
+    }
 
     #[test]
     fn text_survives_a_shell() {

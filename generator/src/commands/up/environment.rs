@@ -6,7 +6,7 @@ use std::env;
 use doze_contract::plan::UMASK;
 
 use crate::{
-    commands::{Compiled, Context},
+    commands::{Compiled, Context, env::double_quoted},
     compile::is_own,
     failure::Failure,
     fsx,
@@ -20,7 +20,7 @@ pub(super) fn keep(context: &Context, compiled: &Compiled) -> Result<(), Failure
         return Ok(());
     }
     let file = context.dirs.environment(&compiled.project.name);
-    let path = env::var("PATH").map(|path| format!("PATH={}\n", quoted(&path)));
+    let path = env::var("PATH").map(|path| format!("PATH={}\n", double_quoted(&path)));
     let path = path.unwrap_or_default();
     let text = format!("{HEAD}{UMASK}={}\n{path}", umask(context));
     let keep = || {
@@ -35,26 +35,4 @@ pub(super) fn keep(context: &Context, compiled: &Compiled) -> Result<(), Failure
 /// The umask that this command was called with, in octal.
 pub(super) fn umask(context: &Context) -> String {
     format!("{:03o}", context.umask.as_raw_mode())
-}
-
-/// As `EnvironmentFile=` reads it (systemd.exec(5)).
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        if matches!(c, '"' | '\\' | '$' | '`') {
-            quoted.push('\\');
-        }
-        quoted.push(c);
-    }
-    quoted + "\""
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_cannot_leave_its_quotes() {
-        assert_eq!(quoted(r#"/a b:/"c"$x\`"#), r#""/a b:/\"c\"\$x\\\`""#);
-    }
 }
