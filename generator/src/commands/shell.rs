@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Plan, exit::Exit, plan::Client};
 use rustix::fs::{Access, access};
 
-use super::{Context, status};
+use super::{Context, status, wake};
 use crate::{failure::Failure, supply::Reach};
 
 /// Becomes the client; returns only if that fails.
@@ -22,11 +22,7 @@ pub(super) fn run(context: &Context, name: &str, words: &[String]) -> Result<(),
         )));
     };
     if !is_socket(&plan.paths.wake_socket) {
-        return Err(Failure::Plain {
-            message: format!("`{name}` is not up"),
-            hint: Some("doze up".into()),
-            exit: Exit::Failed,
-        });
+        return Err(wake::not_up(name));
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let Some(program) = find(&client.programs, toolchain(&plan), &path) else {

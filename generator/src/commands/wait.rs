@@ -11,7 +11,7 @@ use std::{
 
 use doze_contract::{
     Plan, duration,
-    plan::{Paths, Start},
+    plan::Paths,
     status::{Phase, Status},
 };
 use rustix::{
@@ -25,6 +25,7 @@ use super::{Context, observed::is_ready, status};
 use crate::{
     awake::{self, watch_folder},
     cli::WaitUntil,
+    compile::starts_with_project,
     failure::Failure,
     output::print_json,
 };
@@ -153,8 +154,7 @@ impl Wait<'_> {
 
     /// Whether it is started again without a client.
     fn tries_again(&self) -> bool {
-        let start = self.plan.map(|plan| &plan.body.start);
-        matches!(start, Some(Start::WithProject(_)))
+        self.plan.is_some_and(starts_with_project)
     }
 
     /// Waits until the activator has gone, in whatever way, or for so long.
