@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, io::Write, net::TcpListener};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{EngineName, Version, exit::Exit, protocol::Description};
+use serde_json::Value;
 
 use super::{Context, confirm};
 use crate::{
@@ -100,7 +101,7 @@ impl Draft {
                 continue;
             };
             if about.majors.is_empty() {
-                if engine.as_str() == "process" {
+                if wants_a_command(&about) {
                     draft.process = Some((about, None));
                 }
                 continue;
@@ -181,6 +182,12 @@ impl Draft {
         }
         String::from_utf8_lossy(&text).into_owned()
     }
+}
+
+/// Whether an instance is a program of the user's own.
+fn wants_a_command(about: &Description) -> bool {
+    let required = about.schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|keys| keys.iter().any(|key| key == "command"))
 }
 
 fn quoted(text: &str) -> String {
