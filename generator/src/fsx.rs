@@ -36,7 +36,12 @@ pub(crate) fn make_folder(path: &Utf8Path) -> io::Result<()> {
 /// power loss may leave them, read as a text that is not the one that was written.
 pub(crate) fn read(path: &Utf8Path) -> io::Result<Option<String>> {
     let bytes = missing_is_none(fs::read(path))?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    // What is right needs no copy.
+    let text = |bytes| {
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    };
+    Ok(bytes.map(text))
 }
 
 /// Turns "not found" into nothing.
