@@ -9,30 +9,29 @@ mod log;
 mod model;
 mod sample;
 mod sampler;
-mod signals;
-mod terminal;
+mod screen;
 mod view;
 
 use std::{
-    io::{self, IsTerminal},
+    io,
     sync::{
         Arc,
-        mpsc::{self, RecvTimeoutError, Sender},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use crossterm::event::{self, Event as Input};
+use crossterm::event::Event as Input;
 use doze_contract::{ProjectName, error::chain};
 
 pub(crate) use self::{model::Verb, sampler::Source};
 use self::{
     model::{Command, Event, Model, update},
     sampler::{Ask, Sampler},
-    terminal::Screen,
+    screen::Screen,
 };
-use crate::{failure::Failure, output::Paint};
+use crate::{failure::Failure, output::Paint, signals, terminal};
 
 /// How long the sampler may be silent before that is said.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -48,11 +47,6 @@ pub(crate) enum DashError {
     Signals(#[source] io::Error),
 }
 
-/// Whether somebody can see and use a dashboard here.
-pub(crate) fn is_possible() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
 /// Shows the project until the user quits or a signal says so. The terminal is then as it was.
 /// `act` does something to the instance of a name, and must not print.
 pub(crate) fn run(
@@ -62,11 +56,15 @@ pub(crate) fn run(
 ) -> Result<(), DashError> {
     let act = Arc::new(act);
     let (events, incoming) = mpsc::channel();
-    signals::watch(events.clone()).map_err(DashError::Signals)?;
+    let stop = {
+        let events = events.clone();
+        move || drop(events.send(Event::Stop))
+    };
+    signals::watch(stop.clone()).map_err(DashError::Signals)?;
     let colour = Paint::stdout().is_on();
-    let mut screen = Screen::open(events.clone()).map_err(DashError::Terminal)?;
+    let mut screen = Screen::open(stop).map_err(DashError::Terminal)?;
     let asks = Sampler::start(source, events.clone());
-    read_keys(events.clone());
+    terminal::listen(events.clone(), told);
     let mut model = Model::new(project.to_string(), colour, screen.size()?);
     let mut heard = Instant::now();
     loop {
@@ -107,23 +105,13 @@ pub(crate) fn run(
     }
 }
 
-/// Passes keys on. It ends with the process.
-fn read_keys(events: Sender<Event>) {
-    thread::spawn(move || {
-        loop {
-            let event = match event::read() {
-                Ok(Input::Key(key)) => Event::Key(key),
-                Ok(Input::Resize(width, height)) => Event::Resize(width, height),
-                Ok(Input::Paste(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => {
-                    continue;
-                }
-                // The terminal is gone.
-                Err(_) => Event::Stop,
-            };
-            let last = matches!(event, Event::Stop);
-            if events.send(event).is_err() || last {
-                return;
-            }
-        }
-    });
+/// What the terminal tells the model.
+fn told(input: &io::Result<Input>) -> Option<Event> {
+    match input {
+        Ok(Input::Key(key)) => Some(Event::Key(*key)),
+        Ok(Input::Resize(width, height)) => Some(Event::Resize(*width, *height)),
+        Ok(Input::Paste(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => None,
+        // The terminal is gone.
+        Err(_) => Some(Event::Stop),
+    }
 }

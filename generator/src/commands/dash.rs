@@ -5,10 +5,11 @@ use crate::{
     config,
     dash::{self, Source, Verb},
     failure::Failure,
+    terminal,
 };
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
-    if !dash::is_possible() {
+    if !terminal::is_there() {
         return Err(Failure::usage(
             "the dashboard needs a terminal for its input and its output; `doze status` does not",
         ));

@@ -1,14 +1,12 @@
-//! The signals that end the dashboard. Must not know what is put in order before it ends.
+//! The signals that end a command which has the terminal. Must not know what is put in order before
+//! it ends.
 
-use std::{io, sync::mpsc::Sender, thread};
+use std::{io, thread};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::model::Event;
-
-/// From now on SIGINT, SIGTERM and SIGHUP do not kill this process: they are the event
-/// [`Event::Stop`].
-pub(super) fn watch(events: Sender<Event>) -> io::Result<()> {
+/// From now on SIGINT, SIGTERM and SIGHUP do not kill this process: the first of them does this.
+pub(crate) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -28,7 +26,7 @@ pub(super) fn watch(events: Sender<Event>) -> io::Result<()> {
                 _ = hup.recv() => {}
             }
         });
-        drop(events.send(Event::Stop));
+        stop();
     });
     Ok(())
 }

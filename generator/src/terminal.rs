@@ -1,0 +1,111 @@
+//! The terminal while one command has the whole of it, and how it is given back: by every return,
+//! and by a panic, which ends a release build without one. Must not know what is drawn.
+
+use std::{
+    io::{self, IsTerminal},
+    panic,
+    sync::mpsc::Sender,
+    thread,
+};
+
+use crossterm::{
+    cursor::{Hide, Show},
+    event::{self, Event as Input},
+    execute,
+    terminal::{
+        EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+        is_raw_mode_enabled,
+    },
+};
+
+/// Whether somebody can see what is drawn here, and has keys.
+pub(crate) fn is_there() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// The terminal's other screen, without a cursor, with keys that come at once and do not show. The
+/// terminal is as it was when this is dropped.
+#[derive(Debug)]
+pub(crate) struct WholeTerminal(());
+
+impl WholeTerminal {
+    /// Takes the terminal. A panic in whatever thread gives it back before it is told, and does this
+    /// where it does not end the process.
+    pub(crate) fn take(stop: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        let tell = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            give_back();
+            stop();
+            tell(panic);
+        }));
+        let whole = Self(());
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, Hide)?;
+        Ok(whole)
+    }
+}
+
+impl Drop for WholeTerminal {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// As good as it goes: there may be no terminal any more. The second time there is nothing to do,
+/// and what was printed since the first stays.
+fn give_back() {
+    if is_raw_mode_enabled().unwrap_or(true) {
+        drop(execute!(io::stdout(), Show, LeaveAlternateScreen));
+        drop(disable_raw_mode());
+    }
+}
+
+/// Passes on what the terminal tells, from a thread that ends with the process, or after the error
+/// that says that the terminal is gone.
+pub(crate) fn listen<E: Send + 'static>(
+    events: Sender<E>,
+    event: fn(&io::Result<Input>) -> Option<E>,
+) {
+    thread::spawn(move || {
+        loop {
+            let input = event::read();
+            let last = input.is_err();
+            let sent = event(&input).map_or(Ok(()), |event| events.send(event));
+            if sent.is_err() || last {
+                return;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process::Command};
+
+    use super::*;
+
+    /// Set where this test is on a terminal.
+    const ON_TERMINAL: &str = "DOZE_TEST_ON_TERMINAL";
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_told() {
+        if env::var_os(ON_TERMINAL).is_some() {
+            let _whole = WholeTerminal::take(|| ()).unwrap();
+            panic!("the picture is torn");
+        }
+        let me = env::current_exe().unwrap();
+        let name = "terminal::tests::a_panic_gives_the_terminal_back_before_it_is_told";
+        let line = format!("'{}' --exact {name} --nocapture", me.display());
+        let mut script = Command::new("/usr/bin/script");
+        script.args(["--quiet", "--command", &line, "/dev/null"]);
+        let said = script.env(ON_TERMINAL, "1").output().unwrap().stdout;
+        let said = String::from_utf8(said).unwrap();
+        let (_, taken) = said.split_once("\x1b[?1049h\x1b[?25l").unwrap();
+        let (_, given_back) = taken.split_once("\x1b[?25h\x1b[?1049l").unwrap();
+        assert!(given_back.contains("the picture is torn\r\n"), "{said:?}");
+        assert!(
+            !given_back.contains("\x1b["),
+            "it is given back once: {said:?}"
+        );
+    }
+}
