@@ -17,7 +17,10 @@ use doze_contract::{
     status::{Phase, Status},
 };
 use doze_units::{Prefix, manager::UnitState};
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{
     awake,
@@ -147,6 +150,18 @@ pub(crate) fn look(
     Ok((held_by, rows.collect::<Result<_, _>>()?))
 }
 
+/// The plan that is installed, or what is needed of it. One that cannot be read is as good as none:
+/// `doze up` writes it.
+pub(crate) fn installed<T: DeserializeOwned>(
+    dirs: &Dirs,
+    project: &ProjectName,
+    instance: &InstanceName,
+) -> Result<Option<T>, Failure> {
+    let path = dirs.plans(project).join(plan_name(instance));
+    let text = fsx::read(&path).map_err(Failure::io(format!("read {path}")))?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
 /// What is needed of a plan; the rest is skipped, for there may be hundreds of them.
 #[derive(Deserialize)]
 struct Installed {
@@ -180,7 +195,8 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn row(&mut self, block: &Block, before: &[Row]) -> Result<Row, Failure> {
-        let plan = self.plan(&block.name)?;
+        let plan = installed(self.dirs, self.project, &block.name)?;
+        let plan = plan.filter(|plan: &Installed| plan.format == FORMAT);
         let paths = self.dirs.instance(self.project, &block.name);
         let (status, silence) = match awake::status(&paths.status_socket) {
             Ok(status) => (status, None),
@@ -240,14 +256,6 @@ impl Look<'_> {
             url: plan.and_then(|plan| plan.body.connection.url.clone()),
             endpoints: plan.map(|plan| plan.endpoints.clone()).unwrap_or_default(),
         })
-    }
-
-    /// The plan that is installed. One that cannot be read is as good as none: `doze up` writes it.
-    fn plan(&self, instance: &InstanceName) -> Result<Option<Installed>, Failure> {
-        let path = self.dirs.plans(self.project).join(plan_name(instance));
-        let text = fsx::read(&path).map_err(Failure::io(format!("read {path}")))?;
-        let plan = text.and_then(|text| serde_json::from_str::<Installed>(&text).ok());
-        Ok(plan.filter(|plan| plan.format == FORMAT))
     }
 
     fn unit(&self, name: &str) -> Option<&UnitState> {

@@ -7,8 +7,12 @@ use doze_units::{Controller, Limits, Prefix, manager::UnitState};
 
 use super::{Context, Report};
 use crate::{
-    compile::plan_name, config::File, failure::Failure, foreground, fsx, limits, look::look,
-    registered, systemd::Systemd,
+    config::File,
+    failure::Failure,
+    foreground, fsx, limits,
+    look::{installed, look},
+    registered,
+    systemd::Systemd,
 };
 
 /// Looks at everything. The limits are asked for only if they are wanted; `before` is the last
@@ -47,15 +51,13 @@ pub(super) fn report(
     })
 }
 
-/// The plan that is installed. One that cannot be read is as good as none: `doze up` writes it.
+/// The whole plan that is installed, as [`installed`] reads it.
 pub(in crate::commands) fn plan(
     context: &Context,
     project: &ProjectName,
     instance: &InstanceName,
 ) -> Result<Option<Plan>, Failure> {
-    let path = context.dirs.plans(project).join(plan_name(instance));
-    let text = fsx::read(&path).map_err(Failure::io(format!("read {path}")))?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    installed(&context.dirs, project, instance)
 }
 
 /// The limits in the installed service, as the kernel has them for one that runs, and as the manager
