@@ -14,7 +14,10 @@ use rustix::{
 };
 
 use super::super::Context;
-use crate::doctor::{Row, or_ok, quoted};
+use crate::{
+    doctor::{Row, or_ok, quoted},
+    output::bytes,
+};
 
 /// Files that an activator with a few hundred clients has open, twice.
 const FILES: u64 = 1024;
@@ -78,7 +81,7 @@ fn space(home: &Utf8Path) -> Option<Row> {
 }
 
 fn space_row(home: &Utf8Path, free: u64) -> Row {
-    let detail = format!("{} MiB are free for {home}", free >> 20);
+    let detail = format!("{} are free for {home}", bytes(free));
     match free {
         ..FULL => Row::fail("space", detail).fix("doze store gc"),
         FULL..TIGHT => Row::warn("space", detail).fix("doze store gc"),
