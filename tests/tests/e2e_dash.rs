@@ -22,13 +22,10 @@ in_both_modes!(
 );
 
 fn every_key_does_what_it_says(mode: Mode) {
-    let Some(mut project) = Project::new(mode, "1h") else {
+    let Some((mut project, terminal)) = shop(mode) else {
         return;
     };
     project.up();
-    let Some(terminal) = Terminal::open(&project) else {
-        return;
-    };
     terminal.start_dash("");
     let holder = match mode {
         Mode::Systemd => "held by systemd",
@@ -125,13 +122,10 @@ fn every_key_does_what_it_says(mode: Mode) {
 }
 
 fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
-    let Some(mut project) = Project::new(mode, "1h") else {
+    let Some((mut project, terminal)) = shop(mode) else {
         return;
     };
     project.up();
-    let Some(terminal) = Terminal::open(&project) else {
-        return;
-    };
     terminal.start_dash("");
     terminal.shows(&["0 of 2 awake"]);
     terminal.press("w");
@@ -164,20 +158,16 @@ fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
 }
 
 fn a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key(mode: Mode) {
-    let Some(mut project) = Project::new(mode, "1h") else {
+    let Some((mut project, terminal)) = shop(mode) else {
         return;
     };
     let process = "[process.web]\n\
         command = 'echo started; until test -e ended; do sleep 0.1; done; rm ended'\n";
     project.declare(&(project.toml("1h") + process));
     project.up();
-    let Some(terminal) = Terminal::open(&project) else {
-        return;
-    };
     terminal.start_dash("");
     terminal.shows(&["app: postgres"]);
     terminal.press("j");
-    // It counts as awake before it is ready, and one that ends before that has failed.
     terminal.shows(&["web: process", "1 of 3 awake", "● running"]);
     project.world.write("home/shop/ended", "");
     terminal.shows(&["web: process", "0 of 3 awake", "· ended"]);
@@ -192,10 +182,7 @@ fn a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key(mode: Mode) {
 
 #[test]
 fn every_end_leaves_the_terminal_as_it_was() {
-    let Some(project) = Project::new(Mode::Systemd, "1h") else {
-        return;
-    };
-    let Some(terminal) = Terminal::open(&project) else {
+    let Some((project, terminal)) = shop(Mode::Systemd) else {
         return;
     };
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
@@ -223,10 +210,7 @@ fn every_end_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn colour_is_there_unless_it_is_not_wanted() {
-    let Some(project) = Project::new(Mode::Systemd, "1h") else {
-        return;
-    };
-    let Some(terminal) = Terminal::open(&project) else {
+    let Some((_project, terminal)) = shop(Mode::Systemd) else {
         return;
     };
     for (variables, coloured) in [("", true), ("NO_COLOR=1 ", false)] {
@@ -252,6 +236,14 @@ fn without_a_terminal_there_is_no_dashboard() {
         let said = String::from_utf8_lossy(&refused.stderr);
         assert!(said.contains("the dashboard needs a terminal"), "{said}");
     }
+}
+
+/// A project that is not up, and a terminal in its folder; `None` if this machine lacks something,
+/// which is said then.
+fn shop(mode: Mode) -> Option<(Project, Terminal)> {
+    let project = Project::new(mode, "1h")?;
+    let terminal = Terminal::open(&project)?;
+    Some((project, terminal))
 }
 
 /// A shell in a terminal of 80 columns and 24 rows, which goes with it.
