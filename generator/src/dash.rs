@@ -60,7 +60,11 @@ pub(crate) fn run(
         let events = events.clone();
         move || drop(events.send(Event::Stop))
     };
-    signals::watch(stop.clone()).map_err(DashError::Signals)?;
+    let resume = {
+        let events = events.clone();
+        move || drop(events.send(Event::Resume))
+    };
+    signals::watch(stop.clone(), resume).map_err(DashError::Signals)?;
     let colour = Paint::stdout().is_on();
     let mut screen = Screen::open(stop).map_err(DashError::Terminal)?;
     let asks = Sampler::start(source, events.clone());
@@ -96,6 +100,15 @@ pub(crate) fn run(
                     // A sampler that is gone is told by its silence.
                     Command::Look => drop(asks.send(Ask::Look)),
                     Command::Watch(name) => drop(asks.send(Ask::Watch(name))),
+                    Command::Suspend => {
+                        screen.suspend()?;
+                        // Who was stopped was not silent.
+                        heard = Instant::now();
+                    }
+                    Command::TakeAgain => {
+                        screen.take_again()?;
+                        heard = Instant::now();
+                    }
                 }
             }
             next = incoming.try_recv().ok();

@@ -17,6 +17,7 @@ use crossterm::{
         is_raw_mode_enabled,
     },
 };
+use rustix::process::{Signal, kill_current_process_group};
 
 /// Whether somebody can see what is drawn here, and has keys.
 pub(crate) fn is_there() -> bool {
@@ -39,9 +40,26 @@ impl WholeTerminal {
             tell(panic);
         }));
         let whole = Self(());
-        enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, Hide)?;
+        whole.take_again()?;
         Ok(whole)
+    }
+
+    /// Gives the terminal back and stops this job, as Ctrl-Z does to one that has not taken it. It
+    /// returns when the job goes on, or at once where nobody could let it go on.
+    pub(crate) fn suspend(&self) -> io::Result<()> {
+        give_back();
+        kill_current_process_group(Signal::TSTP)?;
+        self.take_again()
+    }
+
+    /// Takes the terminal from whoever had it while this job was stopped. Nothing is left of what
+    /// was drawn.
+    #[expect(clippy::unused_self, reason = "only who has the terminal may do it")]
+    pub(crate) fn take_again(&self) -> io::Result<()> {
+        // It may be another mode that the terminal has now than the one that it was given.
+        disable_raw_mode()?;
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, Hide)
     }
 }
 

@@ -118,7 +118,7 @@ fn every_key_does_what_it_says(mode: Mode) {
     terminal.resize(80, 24);
     terminal.shows(&["/ filter"]);
     terminal.press("q");
-    terminal.is_as_before();
+    terminal.is_as_before("left with 0");
 }
 
 fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
@@ -154,7 +154,7 @@ fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
     terminal.press("w");
     terminal.shows(&["`app` is ready", "1 of 2 awake"]);
     terminal.press("C-c");
-    terminal.is_as_before();
+    terminal.is_as_before("left with 0");
 }
 
 fn a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key(mode: Mode) {
@@ -177,7 +177,7 @@ fn a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key(mode: Mode) {
     terminal.shows(&["`web` is ready", "1 of 3 awake"]);
     assert_eq!(project.wakes("web"), 2);
     terminal.press("q");
-    terminal.is_as_before();
+    terminal.is_as_before("left with 0");
 }
 
 #[test]
@@ -190,22 +190,55 @@ fn every_end_leaves_the_terminal_as_it_was() {
         terminal.shows(&["not up: `doze up`", "app: postgres"]);
         terminal.press("w");
         terminal.shows(&["`app` is not up"]);
-        let dash = |command: &str| command.ends_with("/doze dash") || command == "doze dash";
-        let mut running = project.running("doze");
-        running.retain(|process| dash(&process.command));
-        let pid = running
-            .first()
-            .and_then(|process| Pid::from_raw(process.pid));
-        kill_process(pid.expect("it runs"), signal).expect("it runs");
-        terminal.is_as_before();
+        kill_process(pid_of(&project, "doze dash"), signal).expect("it runs");
+        terminal.is_as_before("left with 0");
     }
     for keys in [["?", "C-c"], ["/", "C-c"], ["R", "C-c"], ["l", "q"]] {
         terminal.start_dash("");
         terminal.shows(&["app: postgres"]);
         terminal.press(keys[0]);
         terminal.press(keys[1]);
-        terminal.is_as_before();
+        terminal.is_as_before("left with 0");
     }
+}
+
+#[test]
+fn a_command_that_is_stopped_gives_the_terminal_back_and_takes_it_again() {
+    let Some((project, terminal)) = shop(Mode::Systemd) else {
+        return;
+    };
+    for (command, shown) in [
+        ("doze dash", "┌ app: postgres"),
+        ("doze status --watch", "(q quits)"),
+    ] {
+        terminal.start(command);
+        terminal.shows(&[shown]);
+        terminal.press("C-z");
+        terminal.is_as_before("left with 148");
+        terminal.go_on();
+        terminal.shows(&[shown]);
+        // This signal leaves no time to give anything back.
+        let pid = pid_of(&project, command);
+        kill_process(pid, Signal::STOP).expect("it runs");
+        terminal.shows(&["left with 147", "ready>"]);
+        terminal.go_on();
+        terminal.shows_not("left with");
+        terminal.shows(&[shown]);
+        terminal.press("q");
+        terminal.is_as_before("left with 0");
+    }
+}
+
+/// The process of a doze command.
+#[track_caller]
+fn pid_of(project: &Project, command: &str) -> Pid {
+    let running = project.running("doze");
+    let mut found = running.iter().filter(|process| {
+        let path = format!("/{command}");
+        process.command == command || process.command.ends_with(&path)
+    });
+    let pid = found.next().and_then(|process| Pid::from_raw(process.pid));
+    pid.expect("it runs")
 }
 
 #[test]
@@ -220,7 +253,7 @@ fn colour_is_there_unless_it_is_not_wanted() {
         // The first of all colours, red.
         assert_eq!(painted.contains("\u{1b}[38;5;"), coloured, "{painted:?}");
         terminal.press("q");
-        terminal.is_as_before();
+        terminal.is_as_before("left with 0");
     }
 }
 
@@ -283,18 +316,31 @@ impl Terminal {
 
     /// Starts the dashboard, with these words before it.
     fn start_dash(&self, variables: &str) {
+        self.start(&format!("{variables}doze dash"));
+    }
+
+    /// Starts a command. When it ends or is stopped, the shell says with what.
+    fn start(&self, command: &str) {
         let file = self.settings.display();
-        let line = format!(
-            "clear; stty -a >{file}.1; {variables}doze dash; echo left with $?; stty -a >{file}.2"
-        );
+        let line =
+            format!("clear; stty -a >{file}.1; {command}; echo left with $?; stty -a >{file}.2");
         self.press(&line);
         self.press("Enter");
     }
 
-    /// Waits until the dashboard is gone, and nothing of it is left.
+    /// Lets the command that is stopped go on.
+    fn go_on(&self) {
+        let file = self.settings.display();
+        self.press(&format!("clear; fg; echo left with $?; stty -a >{file}.2"));
+        // In raw mode, which this shell does not end, enter is no end of a line.
+        self.press("C-j");
+    }
+
+    /// Waits until the command has left the terminal with these words of the shell, and nothing of
+    /// it is left.
     #[track_caller]
-    fn is_as_before(&self) {
-        self.shows(&["left with 0", "ready>"]);
+    fn is_as_before(&self, left: &str) {
+        self.shows(&[left, "ready>"]);
         let settings = |number: u8| {
             let file = format!("{}.{number}", self.settings.display());
             fs::read_to_string(&file).expect("the shell wrote it")

@@ -36,6 +36,8 @@ pub(super) enum Event {
     },
     /// The sampler has said nothing for so long; or it has.
     Silent(Option<Duration>),
+    /// This job was stopped, and goes on.
+    Resume,
     /// A signal, or the end of the terminal.
     Stop,
 }
@@ -50,6 +52,10 @@ pub(super) enum Command {
     Look,
     /// Follow the log of this instance.
     Watch(InstanceName),
+    /// Leave the terminal to others for a while.
+    Suspend,
+    /// Take it again.
+    TakeAgain,
     Quit,
 }
 
@@ -297,6 +303,7 @@ pub(super) fn update(mut model: Model, event: Event) -> (Model, Vec<Command>) {
             model.silent = silent;
             Vec::new()
         }
+        Event::Resume => vec![Command::TakeAgain],
         Event::Stop => vec![Command::Quit],
     };
     (model, commands)

@@ -3,7 +3,11 @@
 use std::io::{self, Stdout};
 
 use crossterm::{clipboard::CopyToClipboard, execute};
-use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+use ratatui::{
+    Frame, Terminal,
+    backend::CrosstermBackend,
+    layout::{Position, Rect},
+};
 
 use super::DashError;
 use crate::terminal::WholeTerminal;
@@ -11,7 +15,7 @@ use crate::terminal::WholeTerminal;
 /// The terminal, as long as it is the dashboard's.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
-    _whole: WholeTerminal,
+    whole: WholeTerminal,
 }
 
 impl Screen {
@@ -20,7 +24,7 @@ impl Screen {
         let whole = WholeTerminal::take(stop)?;
         Ok(Self {
             terminal: Terminal::new(CrosstermBackend::new(io::stdout()))?,
-            _whole: whole,
+            whole,
         })
     }
 
@@ -28,6 +32,26 @@ impl Screen {
     pub(super) fn size(&self) -> Result<(u16, u16), DashError> {
         let size = self.terminal.size().map_err(DashError::Terminal)?;
         Ok((size.width, size.height))
+    }
+
+    /// Leaves the terminal to others until this job goes on, as [`WholeTerminal::suspend`] does.
+    pub(super) fn suspend(&mut self) -> Result<(), DashError> {
+        self.whole.suspend().map_err(DashError::Terminal)?;
+        self.forget()
+    }
+
+    /// Takes the terminal from those who had it while this job was stopped.
+    pub(super) fn take_again(&mut self) -> Result<(), DashError> {
+        self.whole.take_again().map_err(DashError::Terminal)?;
+        self.forget()
+    }
+
+    /// The next picture is drawn as a whole.
+    fn forget(&mut self) -> Result<(), DashError> {
+        // `Terminal::clear` would ask for the cursor's place, and the answer come among the keys.
+        let size = self.terminal.size().map_err(DashError::Terminal)?;
+        let area = Rect::from((Position::ORIGIN, size));
+        self.terminal.resize(area).map_err(DashError::Terminal)
     }
 
     pub(super) fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> Result<(), DashError> {

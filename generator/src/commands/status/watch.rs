@@ -36,12 +36,13 @@ pub(super) fn run(context: &Context, as_graph: bool) -> Result<(), Failure> {
     let mut project = context.file()?.name;
     let failed = || Failure::io("watch the project");
     let (send, events) = mpsc::channel();
-    let stop = {
+    let tell = |event: Event| {
         let events = send.clone();
-        move || drop(events.send(Event::Leave))
+        move || drop(events.send(event.clone()))
     };
-    signals::watch(stop.clone()).map_err(failed())?;
-    let _whole = WholeTerminal::take(stop).map_err(failed())?;
+    let (stop, resume) = (tell(Event::Leave), tell(Event::TakeAgain));
+    signals::watch(stop.clone(), resume).map_err(failed())?;
+    let whole = WholeTerminal::take(stop).map_err(failed())?;
     terminal::listen(send.clone(), told);
     listen(&context.dirs.sockets(&project), send).map_err(failed())?;
     let mut before = None;
@@ -66,15 +67,22 @@ pub(super) fn run(context: &Context, as_graph: bool) -> Result<(), Failure> {
         draw(&project, &lines).map_err(failed())?;
         match events.recv_timeout(PAUSE) {
             Ok(Event::Look) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Event::Suspend) => whole.suspend().map_err(failed())?,
+            Ok(Event::TakeAgain) => whole.take_again().map_err(failed())?,
             Ok(Event::Leave) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
     }
 }
 
 /// What ends a wait.
+#[derive(Debug, Clone)]
 enum Event {
     /// Something has changed.
     Look,
+    /// Leave the terminal to others for a while.
+    Suspend,
+    /// This job was stopped, and goes on.
+    TakeAgain,
     /// Nobody wants to see more.
     Leave,
 }
@@ -82,7 +90,7 @@ enum Event {
 /// What the terminal tells.
 fn told(input: &io::Result<Input>) -> Option<Event> {
     match input {
-        Ok(Input::Key(key)) => leaves(*key).then_some(Event::Leave),
+        Ok(Input::Key(key)) => press(*key),
         Ok(Input::Resize(..)) => Some(Event::Look),
         Ok(Input::Paste(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => None,
         // The terminal is gone.
@@ -90,11 +98,12 @@ fn told(input: &io::Result<Input>) -> Option<Event> {
     }
 }
 
-fn leaves(key: KeyEvent) -> bool {
-    if key.modifiers.contains(KeyModifiers::CONTROL) {
-        matches!(key.code, KeyCode::Char('c' | 'd'))
-    } else {
-        matches!(key.code, KeyCode::Char('q' | 'Q'))
+fn press(key: KeyEvent) -> Option<Event> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match (key.code, control) {
+        (KeyCode::Char('q' | 'Q'), false) | (KeyCode::Char('c' | 'd'), true) => Some(Event::Leave),
+        (KeyCode::Char('z'), true) => Some(Event::Suspend),
+        _ => None,
     }
 }
 

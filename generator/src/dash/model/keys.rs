@@ -26,7 +26,7 @@ pub(in crate::dash) const HELP: [(&str, &str); 14] = [
     ("l", "the log on the whole screen, and back"),
     ("r", "look again now, and read doze.toml again"),
     ("?", "this"),
-    ("q  ctrl-c", "leave"),
+    ("q  ctrl-c", "leave; ctrl-z leaves until `fg`"),
     ("", "A password is copied, but not shown."),
 ];
 
@@ -40,8 +40,12 @@ enum Step {
 }
 
 pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Command> {
-    if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-        return vec![Command::Quit];
+    if key.modifiers.contains(KeyModifiers::CONTROL) {
+        match key.code {
+            KeyCode::Char('c') => return vec![Command::Quit],
+            KeyCode::Char('z') => return vec![Command::Suspend],
+            _ => {}
+        }
     }
     model.notice = None;
     match model.mode.clone() {

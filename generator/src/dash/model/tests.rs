@@ -198,6 +198,19 @@ fn whatever_closes_the_help_does_nothing_else() {
 }
 
 #[test]
+fn control_z_leaves_the_terminal_to_the_shell_and_changes_nothing() {
+    let control_z = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL);
+    for before in ["", "/", "R", "?", "l"] {
+        let (model, _) = typed(three(), before);
+        let mode = model.mode.clone();
+        let (model, commands) = update(model, Event::Key(control_z));
+        assert_eq!(commands, [Command::Suspend], "after {before:?}");
+        let (model, commands) = update(model, Event::Resume);
+        assert_eq!((model.mode, commands), (mode, vec![Command::TakeAgain]));
+    }
+}
+
+#[test]
 fn everything_that_means_the_end_is_the_end() {
     let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     for before in ["", "/", "R", "?", "l"] {
