@@ -5,6 +5,7 @@
 
 mod gather;
 mod graph;
+mod picture;
 mod show;
 mod watch;
 

@@ -14,7 +14,7 @@ use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use doze_contract::{ProjectName, error::chain};
 use rustix::fs::inotify;
 
-use super::{Context, gather, graph, show};
+use super::{Context, gather, graph, picture::picture, show};
 use crate::{
     awake::watch_folder,
     failure::Failure,
@@ -124,16 +124,9 @@ fn listen(sockets: &Utf8Path, events: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
-/// Shows what fits.
 fn draw(project: &ProjectName, lines: &[String]) -> io::Result<()> {
-    let head = Paint::stdout().bold(project);
-    let mut text = format!("\x1b[H{head}  (q quits)\x1b[K\r\n");
-    let space = rows().unwrap_or(usize::MAX).saturating_sub(2);
-    for line in lines.iter().take(space) {
-        text += line;
-        text += "\x1b[K\r\n";
-    }
-    text += "\x1b[J";
+    let size = columns().zip(rows());
+    let text = picture(project, lines, size, Paint::stdout());
     let mut stdout = io::stdout();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
