@@ -273,7 +273,7 @@ pub enum Command {
     /// Show every instance live, with keys for what can be done
     ///
     /// On the whole terminal, with the log of the selected one; `?` tells the keys. It wakes none by
-    /// itself. Exits with 2 where its input or its output is no terminal.
+    /// itself. Exits with 2 where its input or its output is no terminal, or a dumb one.
     #[command(visible_alias = "top")]
     Dash,
     /// Print the variables that clients read: eval "$(doze env)"

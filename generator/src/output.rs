@@ -62,8 +62,12 @@ impl Paint {
 
 fn wanted(stream: &impl IsTerminal) -> bool {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stream.is_terminal() && !no_color && !dumb
+    stream.is_terminal() && !no_color && !is_dumb()
+}
+
+/// Whether the terminal has nothing but lines that scroll.
+pub(crate) fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// How wide the terminal at standard output is, in columns; nothing if there is none.

@@ -19,9 +19,11 @@ use crossterm::{
 };
 use rustix::process::{Signal, kill_current_process_group};
 
+use crate::output::is_dumb;
+
 /// Whether somebody can see what is drawn here, and has keys.
 pub(crate) fn is_there() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb()
 }
 
 /// The terminal's other screen, without a cursor, with keys that come at once and do not show. The

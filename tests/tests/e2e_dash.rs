@@ -269,6 +269,21 @@ fn without_a_terminal_there_is_no_dashboard() {
     }
 }
 
+#[test]
+fn a_dumb_terminal_is_refused_in_one_line() {
+    let Some((_project, terminal)) = shop(Mode::Systemd) else {
+        return;
+    };
+    for (command, said) in [
+        ("doze dash", "the dashboard needs a terminal"),
+        ("doze status --watch", "is for terminals that are not dumb"),
+    ] {
+        terminal.start(&format!("TERM=dumb {command}"));
+        terminal.shows(&[said]);
+        terminal.is_as_before("left with 2");
+    }
+}
+
 /// A project that is not up, and a terminal in its folder; `None` if this machine lacks something,
 /// which is said then.
 fn shop(mode: Mode) -> Option<(Project, Terminal)> {

@@ -11,7 +11,8 @@ use crate::{
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     if !terminal::is_there() {
         return Err(Failure::usage(
-            "the dashboard needs a terminal for its input and its output; `doze status` does not",
+            "the dashboard needs a terminal for its input and its output, and not a dumb one; \
+             `doze status` does not",
         ));
     }
     let file = context.file()?;

@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) fn run(context: &Context, as_graph: bool) -> Result<(), Failure> {
     if !terminal::is_there() {
         return Err(Failure::usage(
-            "`doze status --watch` is for terminals; `doze status --json` tells programs, and \
-             `doze wait` waits",
+            "`doze status --watch` is for terminals that are not dumb; `doze status --json` tells \
+             programs, and `doze wait` waits",
         ));
     }
     let mut project = context.file()?.name;
