@@ -176,6 +176,8 @@ mod tests {
         assert_eq!(state(TIGHT), State::Ok);
         assert_eq!(state(TIGHT - 1), State::Warn);
         assert_eq!(state(FULL - 1), State::Fail);
+        let told = space_row(Utf8Path::new("/home"), 200 << 30).detail;
+        assert_eq!(told, "200.0 GiB are free for /home");
     }
 
     #[test]
