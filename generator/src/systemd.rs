@@ -196,6 +196,13 @@ impl Systemd {
         Ok(failures("start", results))
     }
 
+    /// Starts a unit, and nothing that it wants: each of those is started by itself, and one that
+    /// is done by then would be started once more.
+    pub(crate) fn start_alone(&self, unit: &str) -> Result<(), SystemdError> {
+        let results = self.runtime.block_on(self.manager.start_alone(unit))?;
+        first(failures("start", results))
+    }
+
     /// Stops units that are loaded, and waits until they are.
     pub(crate) fn stop(&self, units: &[String]) -> Result<(), SystemdError> {
         let results = self.stopped(units)?;

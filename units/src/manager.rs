@@ -100,6 +100,14 @@ impl Manager {
         job::run(&self.systemd, Verb::Start, units).await
     }
 
+    /// Starts a unit, and nothing that it wants or needs.
+    pub async fn start_alone<U: AsRef<str>>(
+        &self,
+        unit: U,
+    ) -> Result<Vec<(String, JobResult)>, ManagerError> {
+        job::run(&self.systemd, Verb::StartAlone, &[unit]).await
+    }
+
     /// Stops units, all at once, and waits for all. One that is not loaded is stopped.
     pub async fn stop<U: AsRef<str>>(
         &self,

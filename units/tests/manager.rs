@@ -208,6 +208,26 @@ fn a_limit_holds_exactly_where_the_manager_has_its_controller() {
 }
 
 #[test]
+fn a_unit_that_is_started_alone_starts_nothing_that_it_wants() {
+    let Some(world) = World::with_manager_of(User::Current) else {
+        return;
+    };
+    let unit = |name: &str, text: &str| world.write(world.units().join(name), text);
+    unit("whole.target", "[Unit]\nWants=part.target\n");
+    unit("part.target", "[Unit]\n");
+
+    wait(async {
+        let manager = connect(&world).await;
+        manager.reload().await.unwrap();
+        let started = manager.start_alone("whole.target").await;
+        assert_eq!(done(started), ["whole.target"]);
+        let part = state(&manager, "part.target").await;
+        assert!(!part.is_some_and(|unit| unit.is_active()));
+        done(manager.start(&["whole.target", "part.target"]).await);
+    });
+}
+
+#[test]
 fn more_jobs_than_signals_fit_into_a_queue_are_waited_for() {
     let Some(world) = World::with_manager_of(User::Current) else {
         return;

@@ -66,6 +66,22 @@ fn a_short_job_that_ends_well_has_not_failed(mode: Mode) {
     }
 }
 
+#[test]
+fn an_up_runs_a_short_job_once() {
+    // The job is done while the others have not been asked for yet.
+    let other = |n| format!("[process.other{n}]\ncommand = 'exec sleep 3600'\n");
+    let others: String = (0..10).map(other).collect();
+    let blocks = format!("[process.job]\ncommand = 'echo >> starts'\n{others}{CLOCK}");
+    let Some(project) = project(Mode::Systemd, &blocks) else {
+        return;
+    };
+    project.run(&["up"]);
+    lines(&project, "starts", 1);
+    // Time for one start more.
+    ticks(&project, 5);
+    assert_eq!(text(&project, "starts").lines().count(), 1);
+}
+
 fn one_that_fails_again_and_again_is_given_up(mode: Mode) {
     let blocks = format!(
         "{CLOCK}[process.web]\ncommand = 'echo >> starts; test -e well || exit 1; exec sleep 3600'\n\

@@ -15,6 +15,8 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Start,
+    /// As [`Verb::Start`], without what the unit wants and needs.
+    StartAlone,
     Stop,
     Restart,
     TryRestart,
@@ -124,6 +126,7 @@ async fn ask<U: AsRef<str>>(
     for unit in units.iter().map(AsRef::as_ref) {
         let asked = match verb {
             Verb::Start => systemd.start_unit(unit, "replace").await,
+            Verb::StartAlone => systemd.start_unit(unit, "ignore-dependencies").await,
             Verb::Stop => systemd.stop_unit(unit, "replace").await,
             Verb::Restart => systemd.restart_unit(unit, "replace").await,
             Verb::TryRestart => systemd.try_restart_unit(unit, "replace").await,

@@ -76,9 +76,10 @@ pub(in crate::commands) fn carry_out(
         let socket = change.start.then(|| prefix.socket(&change.plan.instance));
         [socket, change.launch.clone()].into_iter().flatten()
     };
-    let units = decision.instances.iter().flat_map(of);
-    let target = decision.target.filter(|_| failed.is_empty());
-    let start: Vec<_> = units.chain(target).collect();
+    let start: Vec<_> = decision.instances.iter().flat_map(of).collect();
+    if let Some(target) = decision.target.filter(|_| failed.is_empty()) {
+        systemd.start_alone(&target)?;
+    }
     // A process that does not start is told; the project is up without it.
     let (unready, unbound): (Vec<_>, Vec<_>) = begin(systemd, compiled, &start)?
         .into_iter()
