@@ -38,7 +38,7 @@ pub(crate) enum DriverError {
         #[source]
         source: io::Error,
     },
-    #[error("the driver ended without an answer ({status}); it said: {words}")]
+    #[error("the driver ended without an answer ({status}){words}")]
     NoAnswer { status: ExitStatus, words: String },
     #[error("the driver's answer is not one to this question of the driver protocol")]
     Answer(#[source] serde_json::Error),

@@ -127,7 +127,7 @@ fn told(plan: &Plan, end: &End, log: &Log) -> Message {
         format!("{name} ended by itself ({status})")
     } else {
         let words = log.last_words();
-        format!("{name} ended unasked ({status}); it said: {words}")
+        format!("{name} ended unasked ({status}){words}")
     };
     Message::EngineExit { reason, well }
 }

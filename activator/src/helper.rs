@@ -35,7 +35,7 @@ pub(crate) enum HookError {
         #[source]
         source: io::Error,
     },
-    #[error("the {kind} command `{command}` failed ({status}); it said: {words}")]
+    #[error("the {kind} command `{command}` failed ({status}){words}")]
     Failed {
         kind: Hook,
         command: String,
@@ -43,7 +43,7 @@ pub(crate) enum HookError {
         words: String,
     },
     #[error(
-        "the {kind} command `{command}` was killed: the hooks took more than {within:?}; it said: {words}"
+        "the {kind} command `{command}` was killed: the hooks took more than {within:?}{words}"
     )]
     Late {
         kind: Hook,

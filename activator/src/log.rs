@@ -94,7 +94,8 @@ impl Log {
         self.with(|inner| inner.tail.clear());
     }
 
-    /// The last lines that the engine printed, as one line; empty if it printed nothing.
+    /// The last lines that the engine printed, as one line that goes on from a reason; empty if it
+    /// printed nothing.
     pub(crate) fn last_words(&self) -> String {
         self.with(|inner| {
             let text = String::from_utf8_lossy(inner.tail.make_contiguous()).into_owned();
@@ -104,7 +105,10 @@ impl Log {
                 .filter(|l| !l.is_empty())
                 .collect();
             let from = lines.len().saturating_sub(TAIL_LINES);
-            lines.get(from..).unwrap_or_default().join(" | ")
+            match lines.get(from..) {
+                None | Some([]) => String::new(),
+                Some(last) => format!("; it said: {}", last.join(" | ")),
+            }
         })
     }
 
@@ -254,7 +258,7 @@ mod tests {
         log.pass(&[b'x'; 3 * TAIL]);
         log.pass(b"\na\nb\n\nc\nd\n");
         log.pass(b"bad directive\n");
-        assert_eq!(log.last_words(), "a | b | c | d | bad directive");
+        assert_eq!(log.last_words(), "; it said: a | b | c | d | bad directive");
         log.forget_words();
         assert_eq!(log.last_words(), "");
     }

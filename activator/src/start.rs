@@ -70,13 +70,13 @@ pub(crate) enum StartError {
         #[source]
         source: io::Error,
     },
-    #[error("{name} ended before it was ready ({status}); it said: {words}")]
+    #[error("{name} ended before it was ready ({status}){words}")]
     Ended {
         name: String,
         status: ExitStatus,
         words: String,
     },
-    #[error("{name} was not ready within {within:?}: {seen}; it said: {words}")]
+    #[error("{name} was not ready within {within:?}: {seen}{words}")]
     Late {
         name: String,
         within: Duration,
