@@ -121,17 +121,28 @@ fn ports(compiled: &Compiled, is_bound: impl Fn(&InstanceName) -> bool) -> Vec<R
 }
 
 fn taken(plan: &Plan, endpoint: &Endpoint, error: &BusyError) -> Row {
-    let row = Row::fail("ports", format!("{}: {}", plan.instance, chain(error)));
+    let detail = format!("{}: {}", plan.instance, chain(error));
     match (error, endpoint) {
-        (BusyError::Taken { holder, .. }, _) => match holder.as_deref().and_then(pid_of) {
-            Some(pid) => row.fix(format!("kill {pid}")),
-            None => row,
-        },
+        (BusyError::Taken { holder, .. }, _) => held_by(holder.as_deref(), detail),
         (BusyError::NotASocket(_), Endpoint::Unix(path)) => {
             let (from, to) = (quoted(path), quoted(format!("{path}.old")));
-            row.fix(format!("mv {from} {to}"))
+            Row::fail("ports", detail).fix(format!("mv {from} {to}"))
         }
-        _ => row,
+        _ => Row::fail("ports", detail),
+    }
+}
+
+/// A manager holds the sockets of its units, and everything else of a user: nobody is told to end
+/// that.
+fn held_by(holder: Option<&str>, detail: String) -> Row {
+    if holder.is_some_and(|holder| holder.starts_with("systemd ")) {
+        let look = "`systemctl list-sockets` tells for which unit, with --user for one of yours";
+        return Row::fail("ports", format!("{detail}; {look}"));
+    }
+    let row = Row::fail("ports", detail);
+    match holder.and_then(pid_of) {
+        Some(pid) => row.fix(format!("kill {pid}")),
+        None => row,
     }
 }
 
@@ -234,4 +245,19 @@ fn generator(context: &Context, compiled: &Compiled) -> Option<Row> {
         let detail = format!("doze-generator has not made {target}; the manager does not find it");
         Row::fail("generator", detail).fix("doze down --unregister && doze up")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_kill_a_manager() {
+        let fix = |holder| held_by(Some(holder), "taken".into()).fix;
+        assert_eq!(fix("python3 (pid 27)").as_deref(), Some("kill 27"));
+        for holder in ["systemd (pid 27)", "systemd (pid 1)"] {
+            assert_eq!(fix(holder), None, "{holder}");
+        }
+        assert_eq!(fix("a process of another user"), None);
+    }
 }
