@@ -31,16 +31,17 @@ const FULL: u64 = 100 << 20;
 const SOCKET_PATH: usize = 107;
 const USUAL_REST: usize = 48;
 
-/// What systemd-logind keeps of those who linger, and what is there while it runs.
+/// What systemd-logind keeps of those who linger, and what is there while it runs: the first by
+/// `sd_booted(3)`, for a container has the second by its packages alone.
 const LINGER: &str = "/var/lib/systemd/linger";
-const LOGIND: &str = "/run/systemd/users";
+const LOGIND: [&str; 2] = ["/run/systemd/system", "/run/systemd/users"];
 
 pub(super) fn rows(context: &Context) -> Vec<Row> {
     let mut rows = folders(context);
     rows.extend(space(&context.dirs.home));
     rows.extend(limits(context));
     rows.push(hardening());
-    rows.push(linger(Utf8Path::new(LOGIND), Utf8Path::new(LINGER)));
+    rows.push(linger(&LOGIND.map(Utf8Path::new), Utf8Path::new(LINGER)));
     rows
 }
 
@@ -143,9 +144,9 @@ fn hardening() -> Row {
 
 /// Without lingering, addresses are held only while somebody is logged in. Where there is no
 /// logind, nothing ends at a logout.
-fn linger(logind: &Utf8Path, lingering: &Utf8Path) -> Row {
+fn linger(logind: &[&Utf8Path], lingering: &Utf8Path) -> Row {
     let user = env::var("USER").unwrap_or_default();
-    if !logind.is_dir() {
+    if !logind.iter().all(|folder| folder.is_dir()) {
         return Row::ok("linger", "no logind here: nothing ends with a session");
     }
     if !user.is_empty() && lingering.join(&user).is_file() {
@@ -185,13 +186,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(root.path().to_owned()).unwrap();
         let user = env::var("USER").unwrap_or_default();
-        assert_eq!(linger(&root.join("none"), &root).state, State::Ok);
-        let told = linger(&root, &root.join("linger"));
+        let none = root.join("none");
+        assert_eq!(linger(&[&root, &none], &root).state, State::Ok);
+        let told = linger(&[&root, &root], &root.join("linger"));
         assert_eq!(told.state, State::Warn);
         assert!(told.fix.unwrap().starts_with("loginctl enable-linger "));
         if !user.is_empty() {
             fs::File::create(root.join(user)).unwrap();
-            assert_eq!(linger(&root, &root).state, State::Ok);
+            assert_eq!(linger(&[&root], &root).state, State::Ok);
         }
     }
 }
