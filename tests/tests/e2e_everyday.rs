@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use doze_tests::programs::workspace;
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{in_both_modes, wait_until};
+use doze_tests::{World, in_both_modes, wait_until};
 use serde_json::Value;
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -299,6 +299,21 @@ fn follower_listens(project: &Project, lines: &mut (impl Iterator<Item = String>
             }
         });
     });
+}
+
+#[test]
+fn shell_points_to_no_url_where_there_is_none() {
+    let world = World::new();
+    world.write("home/shop/doze.toml", "[process.web]\ncommand = 'true'\n");
+    let mut command = world.command("doze");
+    command
+        .args(["shell", "web"])
+        .current_dir(world.home().join("shop"));
+    let refused = output(&mut command);
+    assert_eq!(
+        String::from_utf8_lossy(&refused.stderr),
+        "error: the driver of process names no client\n"
+    );
 }
 
 #[test]

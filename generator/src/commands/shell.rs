@@ -16,10 +16,12 @@ use crate::{failure::Failure, supply::Reach};
 pub(super) fn run(context: &Context, name: &str, words: &[String]) -> Result<(), Failure> {
     let plan = plan(context, name)?;
     let Some(client) = &plan.body.connection.client else {
-        return Err(Failure::plain(format!(
-            "the driver of {} names no client; `doze url {name}` prints the address",
-            plan.engine
-        )));
+        let url = plan.body.connection.url.as_ref();
+        return Err(Failure::Plain {
+            message: format!("the driver of {} names no client", plan.engine),
+            hint: url.map(|_| format!("`doze url {name}` prints the address")),
+            exit: Exit::Failed,
+        });
     };
     if !is_socket(&plan.paths.wake_socket) {
         return Err(wake::not_up(name));
