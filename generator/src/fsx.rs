@@ -1,22 +1,30 @@
 //! Files that are there completely or not at all.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
+    fs::{self, DirBuilder, File, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
 };
 
 use camino::Utf8Path;
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 /// Replaces the file as a whole: whoever reads it sees the old text or the new one. Folders that
 /// are not there yet are made, for their owner only.
 pub(crate) fn replace(path: &Utf8Path, text: &str, mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Utf8Path::new("/"));
-    let mut file = match NamedTempFile::with_prefix_in(".doze-", folder) {
+    // A temporary file that the library opens itself has its name, which tells nobody anything, in
+    // every error.
+    let open = |path: &Path| {
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o600).open(path)
+    };
+    let temporary = || Builder::new().prefix(".doze-").make_in(folder, open);
+    let mut file = match temporary() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_folder(folder)?;
-            NamedTempFile::with_prefix_in(".doze-", folder)?
+            temporary()?
         }
         other => other?,
     };
@@ -50,5 +58,19 @@ pub(crate) fn missing_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>>
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_names_no_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        replace(&folder.join("file"), "", 0o600).unwrap();
+        let error = replace(&folder.join("file/below"), "", 0o600).unwrap_err();
+        assert_eq!(error.to_string(), "Not a directory (os error 20)");
     }
 }
