@@ -41,6 +41,29 @@ const PATHS: [(&str, ValueHint); 6] = [
     ("FOLDER", ValueHint::DirPath),
 ];
 
+/// What the script of bash lacks: other shells quote what they complete, as names with blanks need
+/// it. A word that begins with a quote goes on as it began.
+const BASH: [(&str, &str); 2] = [
+    (
+        r#"words[COMP_CWORD]="$2""#,
+        r#"words[COMP_CWORD]="${2//\\/}""#,
+    ),
+    (
+        "        compopt -o nospace\n    fi\n}\n",
+        r#"        compopt -o nospace
+    fi
+    if [[ "${COMP_WORDS[COMP_CWORD]}" != [\"\']* ]]; then
+        local index
+        for index in "${!COMPREPLY[@]}"; do
+            printf -v "COMPREPLY[index]" %q "${COMPREPLY[index]}"
+            COMPREPLY[index]=${COMPREPLY[index]/#\\~/\~}
+        done
+    fi
+}
+"#,
+    ),
+];
+
 /// Answers a shell, if it is one that asks.
 pub(crate) fn answer() -> bool {
     let here = env::current_dir().ok();
@@ -59,7 +82,13 @@ pub(crate) fn script(shell: &str) -> Option<String> {
         .completer(shell)?
         .write_registration(VARIABLE, "doze", "doze", "doze", &mut script)
         .ok()?;
-    String::from_utf8(script).ok()
+    let mut script = String::from_utf8(script).ok()?;
+    if shell == "bash" {
+        for (lacks, has) in BASH {
+            script = script.replace(lacks, has);
+        }
+    }
+    Some(script)
 }
 
 fn with_candidates(command: Command) -> Command {

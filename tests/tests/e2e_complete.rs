@@ -91,6 +91,20 @@ fn bash_completes_commands_and_what_the_project_has() {
 }
 
 #[test]
+fn bash_quotes_what_a_line_would_not_take_as_one_name() {
+    let toml = "[valkey.'a b']\nlisten = 'unix'\n[valkey.'a$c']\nlisten = 'unix'\n";
+    let Some(world) = world("bash", toml) else {
+        return;
+    };
+    assert_eq!(bash(&world, &["doze", "wake", "a"]), [r"a\ b", r"a\$c"]);
+    assert_eq!(bash(&world, &["doze", "wake", r"a\ "]), [r"a\ b"]);
+    assert_eq!(bash(&world, &["doze", "up", "a b", r"a\$"]), [r"a\$c"]);
+    // A home stays one.
+    world.write("home/of mine/doze.toml", toml);
+    assert_eq!(bash(&world, &["doze", "-c", "~/of"]), [r"~/of\ mine/"]);
+}
+
+#[test]
 fn the_project_is_the_one_that_the_line_means() {
     let Some(world) = world("bash", PROJECT) else {
         return;
