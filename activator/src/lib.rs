@@ -138,12 +138,19 @@ fn run_plan(path: &Utf8Path, die_with_parent: bool) -> ActivatorExit {
             return ActivatorExit::Permanent;
         }
     };
-    let ran = log::Log::open(&plan.paths.log).and_then(|log| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(run::run(plan, sockets, log, started))
-    });
+    let log = match log::Log::open(&plan.paths.log) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&format!("cannot open the log {}: {error}", plan.paths.log));
+            // Whoever waits would wait as long as the folder stays as it is, and never know.
+            sockets::turn_away(&sockets);
+            return ActivatorExit::EngineFailed;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ran = runtime.and_then(|runtime| runtime.block_on(run::run(plan, sockets, log, started)));
     ran.unwrap_or_else(|error| {
         complain(&format!("cannot start: {error}"));
         ActivatorExit::Temporary

@@ -201,3 +201,12 @@ fn no_retry_is_asked_for_where_none_can_help() {
     );
     assert_eq!(run(&["walk"], false).0, Some(100));
 }
+
+#[test]
+fn who_waits_for_one_that_cannot_have_its_log_is_let_go() {
+    let world = World::redis();
+    put(world.plan.paths.log.parent().unwrap(), "no folder");
+    let client = world.connect();
+    assert_eq!(world.activate().exit(), Some(1));
+    assert_eq!(rest(client), "");
+}

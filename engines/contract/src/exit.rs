@@ -24,8 +24,8 @@ pub enum Exit {
 pub enum ActivatorExit {
     /// Idle exit, or stopped on request.
     Done = 0,
-    /// The engine could not boot, or died; everybody was told. Not restarted: the next client
-    /// causes the next try.
+    /// The engine could not boot, or died, and everybody was told; or its log cannot be opened. Not
+    /// restarted: the next client causes the next try.
     EngineFailed = 1,
     /// An instance that starts with the project ended by itself, and well.
     Ended = 2,
