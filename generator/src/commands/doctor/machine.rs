@@ -59,7 +59,7 @@ fn folders(context: &Context) -> Vec<Row> {
             let fix = format!("sudo chown -R {} {name}", getuid().as_raw());
             found.push(Row::fail("folders", detail).fix(fix));
         } else if mode != 0o700 {
-            let detail = format!("{path} has the mode {mode:04o}, and others may not look into it");
+            let detail = format!("{path} has the mode {mode:04o}; it is to be 0700, for you alone");
             let row = Row::fail("folders", detail);
             found.push(row.fix(format!("chmod 0700 {name}")).harmless(true));
         }
