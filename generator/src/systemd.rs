@@ -131,6 +131,13 @@ impl Systemd {
         Ok(unread)
     }
 
+    /// Whether a file that a unit comes from changed since the manager read it; not so if it has none
+    /// of this name.
+    pub(crate) fn is_unread(&self, unit: &str) -> Result<bool, SystemdError> {
+        let states = self.runtime.block_on(self.manager.units(&[unit]))?;
+        Ok(!self.unread(&states)?.is_empty())
+    }
+
     /// How a service or a socket ended last.
     pub(crate) fn result(&self, unit: &UnitState) -> Result<String, SystemdError> {
         Ok(if unit.name.ends_with(".socket") {

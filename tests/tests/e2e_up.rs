@@ -46,6 +46,22 @@ fn a_second_up_prints_nothing_writes_nothing_restarts_nothing() {
     assert_eq!(project.processes(), awake);
 }
 
+/// The manager would warn of every unit until it has read them again, and only `doze up` knows that
+/// none of them changed.
+#[test]
+fn a_change_that_changes_nothing_leaves_no_warning() {
+    let Some(project) = project() else { return };
+    project.run(&["wake", "cache"]);
+    let cache = activator(&project, "cache");
+    project.declare(&(project.toml("1h") + "# a comment\n"));
+    let mut show = vec!["systemctl", "--user", "show", "--property=NeedDaemonReload"];
+    show.extend(["doze-shop.target", "doze-shop-app.socket"]);
+    assert!(project.world.run(&show).contains("yes"));
+    assert_eq!(project.run(&["up"]), "");
+    assert!(!project.world.run(&show).contains("yes"));
+    assert_eq!(activator(&project, "cache"), cache);
+}
+
 /// Must hold 3, second part.
 #[test]
 fn a_changed_key_restarts_what_it_concerns() {

@@ -31,7 +31,7 @@ pub(in crate::commands) fn carry_out(
     let project = &compiled.project.name;
     let prefix = Prefix::of(project);
     let Some(mut decision) = observed.decide(compiled, names) else {
-        return Ok(());
+        return reread(compiled, systemd);
     };
 
     environment::keep(context, compiled)?;
@@ -178,12 +178,24 @@ fn reload(
     let generated = observed.roots.generated;
     let mut areas = observed.steps.iter().map(|step| step.place().0);
     let target = Prefix::of(&compiled.project.name).target();
-    let reload = areas.any(|area| area == Area::Units || generated) || !observed.is_loaded(&target);
+    let reload = areas.any(|area| area == Area::Units || generated)
+        || !observed.is_loaded(&target)
+        || systemd.is_unread(&target)?;
     if reload {
         systemd.reload()?;
     }
     if generated {
         register::settle(context, compiled, systemd, reload)?;
+    }
+    Ok(())
+}
+
+/// Has the manager read the files again after a change of doze.toml that changed none of them: it
+/// cannot know that, and warns of every unit that doze.toml is the source of.
+fn reread(compiled: &Compiled, systemd: &Systemd) -> Result<(), Failure> {
+    let target = Prefix::of(&compiled.project.name).target();
+    if systemd.is_unread(&target)? {
+        systemd.reload()?;
     }
     Ok(())
 }
