@@ -14,7 +14,7 @@ use doze_contract::{
     Endpoint, InstanceName, ProjectName,
     error::chain,
     plan::{Dependency, FORMAT, Start},
-    status::{Phase, Status},
+    status::Phase,
 };
 use doze_units::{Prefix, manager::UnitState};
 use serde::{
@@ -52,6 +52,16 @@ pub(crate) enum Group {
     Service,
     /// It starts with the project.
     Process,
+}
+
+impl Group {
+    /// The group of one that starts so; of one without a plan nobody knows.
+    pub(crate) fn of(start: Option<&Start>) -> Self {
+        match start {
+            Some(Start::WithProject(_)) => Self::Process,
+            Some(Start::OnDemand) | None => Self::Service,
+        }
+    }
 }
 
 /// An instance at one moment.
@@ -185,6 +195,16 @@ struct Connection {
     url: Option<String>,
 }
 
+/// What people call the state of an instance that is awake.
+pub(crate) fn word(phase: Phase, group: Group) -> &'static str {
+    // It has no clients of its own, and nobody waits for it to sleep.
+    if group == Group::Process && matches!(phase, Phase::Serving | Phase::Idling) {
+        "running"
+    } else {
+        phase.word()
+    }
+}
+
 struct Look<'a> {
     dirs: &'a Dirs,
     project: &'a ProjectName,
@@ -202,18 +222,9 @@ impl Look<'_> {
             Ok(status) => (status, None),
             Err(error) => (None, Some(chain(&error))),
         };
-        let starts = plan.as_ref().map(|plan| &plan.body.start);
-        let group = match starts {
-            Some(Start::WithProject(_)) => Group::Process,
-            Some(Start::OnDemand) | None => Group::Service,
-        };
+        let group = Group::of(plan.as_ref().map(|plan| &plan.body.start));
         let state = match &status {
-            // It has no clients of its own, and nobody waits for it to sleep.
-            Some(Status {
-                phase: Phase::Serving | Phase::Idling,
-                ..
-            }) if group == Group::Process => "running",
-            Some(status) => status.phase.word(),
+            Some(status) => word(status.phase, group),
             None if silence.is_some() => "no answer",
             None if !block.enabled => "disabled",
             None if plan.is_none() => "not up",

@@ -27,6 +27,7 @@ use crate::{
     cli::WaitUntil,
     compile::starts_with_project,
     failure::Failure,
+    look::{Group, word},
     output::print_json,
 };
 
@@ -121,7 +122,10 @@ impl Wait<'_> {
             }
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Some(status.map_or("asleep", |status| status.phase.word())));
+                let group = Group::of(self.plan.map(|plan| &plan.body.start));
+                return Ok(Some(
+                    status.map_or("asleep", |status| word(status.phase, group)),
+                ));
             }
             match self.until {
                 // It may not be listening yet, which it does not tell either.
