@@ -62,7 +62,8 @@ pub(super) fn run(context: &Context, force: bool, engines: &[EngineName]) -> Res
     } else {
         path
     };
-    if path.is_file() && !force {
+    // Whatever it is: a link that leads nowhere, or a pipe.
+    if path.symlink_metadata().is_ok() && !force {
         return Err(Failure::Plain {
             message: format!("{path} is there already"),
             hint: Some("`doze init --force` replaces it".into()),
