@@ -71,7 +71,7 @@ fn notes(all: &[Variable], shown: &[&Variable]) -> Vec<String> {
 pub(super) fn url(context: &Context, name: &str) -> Result<(), Failure> {
     let project = context.project()?;
     let url = instance(&project, name)?.body.connection.url.as_deref();
-    let url = url.ok_or_else(|| Failure::plain(format!("`{name}` has no address")))?;
+    let url = url.ok_or_else(|| Failure::plain(format!("`{name}` has no URL")))?;
     print(format_args!("{url}\n")).map_err(Failure::io("print the URL"))
 }
 
