@@ -220,6 +220,8 @@ fn a_command_that_is_stopped_gives_the_terminal_back_and_takes_it_again() {
         // This signal leaves no time to give anything back.
         let pid = pid_of(&project, command);
         kill_process(pid, Signal::STOP).expect("it runs");
+        // Until then it may take a key.
+        terminal.shows(&["left with 147", "ready>"]);
         terminal.go_on();
         terminal.shows(&[shown]);
         terminal.press("q");

@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use doze_tests::programs::cargo;
 use doze_tests::project::succeed;
-use doze_tests::{User, World, engines, needed};
+use doze_tests::{User, World, engines, needed, process, wait_until};
 
 use crate::markdown::Page;
+
+const BOUND: Duration = Duration::from_secs(30);
 
 /// What every snippet leads to.
 const ASK: &str = "psql \"$DATABASE_URL\" -tAc 'select 1'";
@@ -223,5 +226,11 @@ fn the_steps_of_a_workflow_do_what_they_say() {
         .map(|step| succeed(shop.command("bash").args(["-e", "-c", step])))
         .collect();
     assert_eq!(said, ["Ctrl-C stops everything\n", "1\n", ""]);
-    assert!(shop.world.processes().is_empty());
+    // `doze down` waits for all that the listener had to do, and not for its last breath.
+    wait_until("the listener to leave", BOUND, || {
+        match shop.world.processes() {
+            left if left.is_empty() => Ok(()),
+            left => Err(process::list(&left)),
+        }
+    });
 }
