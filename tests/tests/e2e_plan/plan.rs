@@ -47,10 +47,11 @@ fn an_unchanged_project_is_silent_wakes_nobody_and_writes_nothing(mode: Mode) {
     }
 }
 
-/// The processes but for those of single sessions, which Postgres ends in its own time.
+/// The processes but for those of single sessions, which Postgres ends in its own time, and for
+/// those that have ended.
 fn lasting(project: &Project) -> Vec<Process> {
     let mut all = project.processes();
-    all.retain(|process| !process.command.contains("[local]"));
+    all.retain(|process| !process.command.contains("[local]") && !process.command.is_empty());
     all
 }
 
