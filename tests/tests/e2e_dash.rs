@@ -5,7 +5,7 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Display, Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -220,8 +220,9 @@ fn a_command_that_is_stopped_gives_the_terminal_back_and_takes_it_again() {
         // This signal leaves no time to give anything back.
         let pid = pid_of(&project, command);
         kill_process(pid, Signal::STOP).expect("it runs");
-        // Until then it may take a key.
-        terminal.shows(&["left with 147", "ready>"]);
+        // Until then it may take a key. What the shell prints is nowhere in particular: it may be in
+        // the middle of what was being drawn, and cut in two by the edge.
+        terminal.left("left with 147");
         terminal.go_on();
         terminal.shows(&[shown]);
         terminal.press("q");
@@ -337,8 +338,8 @@ impl Terminal {
     /// Starts a command. When it ends or is stopped, the shell says with what.
     fn start(&self, command: &str) {
         let file = self.settings.display();
-        let line =
-            format!("clear; stty -a >{file}.1; {command}; echo left with $?; stty -a >{file}.2");
+        let left = Self::tell_how_it_left(&file);
+        let line = format!("clear; stty -a >{file}.1; {command}; {left}");
         self.press(&line);
         self.press("Enter");
     }
@@ -355,8 +356,24 @@ impl Terminal {
             screen if screen.trim() == "ready>" => Ok(()),
             other => Err(other),
         });
-        let file = self.settings.display();
-        enter(&format!("clear; fg; echo left with $?; stty -a >{file}.2"));
+        let left = Self::tell_how_it_left(&self.settings.display());
+        enter(&format!("clear; fg; {left}"));
+    }
+
+    /// What a shell does after a command, with the files that it writes.
+    fn tell_how_it_left(file: &Display<'_>) -> String {
+        format!("echo left with $? | tee {file}.left; stty -a >{file}.2")
+    }
+
+    /// Waits until the shell has written that the command has left with these words, wherever they
+    /// are on the screen.
+    #[track_caller]
+    fn left(&self, words: &str) {
+        let file = format!("{}.left", self.settings.display());
+        wait_until(words, BOUND, || match fs::read_to_string(&file) {
+            Ok(written) if written.trim_end() == words => Ok(()),
+            other => Err(format!("{other:?}\n{}", self.screen())),
+        });
     }
 
     /// Waits until the command has left the terminal with these words of the shell, and nothing of
