@@ -22,7 +22,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::Event as Input;
 use doze_contract::{ProjectName, error::chain};
 
 pub(crate) use self::{model::Verb, sampler::Source};
@@ -31,7 +30,12 @@ use self::{
     sampler::{Ask, Sampler},
     screen::Screen,
 };
-use crate::{failure::Failure, output::Paint, signals, terminal};
+use crate::{
+    failure::Failure,
+    output::Paint,
+    signals,
+    terminal::{self, Input},
+};
 
 /// How long the sampler may be silent before that is said.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -56,19 +60,16 @@ pub(crate) fn run(
 ) -> Result<(), DashError> {
     let act = Arc::new(act);
     let (events, incoming) = mpsc::channel();
-    let stop = {
+    let tell = |event: fn() -> Event| {
         let events = events.clone();
-        move || drop(events.send(Event::Stop))
+        move || drop(events.send(event()))
     };
-    let resume = {
-        let events = events.clone();
-        move || drop(events.send(Event::Resume))
-    };
+    let (stop, resume) = (tell(|| Event::Stop), tell(|| Event::Resume));
     signals::watch(stop.clone(), resume).map_err(DashError::Signals)?;
     let colour = Paint::stdout().is_on();
     let mut screen = Screen::open(stop).map_err(DashError::Terminal)?;
     let asks = Sampler::start(source, events.clone());
-    terminal::listen(events.clone(), told);
+    terminal::listen(events.clone(), |input| Some(told(input)));
     let mut model = Model::new(project.to_string(), colour, screen.size()?);
     let mut heard = Instant::now();
     loop {
@@ -119,12 +120,10 @@ pub(crate) fn run(
 }
 
 /// What the terminal tells the model.
-fn told(input: &io::Result<Input>) -> Option<Event> {
+fn told(input: Input) -> Event {
     match input {
-        Ok(Input::Key(key)) => Some(Event::Key(*key)),
-        Ok(Input::Resize(width, height)) => Some(Event::Resize(*width, *height)),
-        Ok(Input::Paste(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => None,
-        // The terminal is gone.
-        Err(_) => Some(Event::Stop),
+        Input::Key(key) => Event::Key(key),
+        Input::Resize(width, height) => Event::Resize(width, height),
+        Input::Gone => Event::Stop,
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use crossterm::{
     cursor::{Hide, Show},
-    event::{self, Event as Input},
+    event::{self, Event, KeyEvent},
     execute,
     terminal::{
         EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -80,18 +80,31 @@ fn give_back() {
     }
 }
 
-/// Passes on what the terminal tells, from a thread that ends with the process, or after the error
-/// that says that the terminal is gone.
-pub(crate) fn listen<E: Send + 'static>(
-    events: Sender<E>,
-    event: fn(&io::Result<Input>) -> Option<E>,
-) {
+/// What the terminal tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Input {
+    Key(KeyEvent),
+    /// It has so many columns and rows now.
+    Resize(u16, u16),
+    /// There is no terminal any more.
+    Gone,
+}
+
+/// Passes on what the terminal tells, from a thread that ends with the process, or after it has
+/// told that the terminal is gone.
+pub(crate) fn listen<E: Send + 'static>(events: Sender<E>, event: fn(Input) -> Option<E>) {
     thread::spawn(move || {
         loop {
-            let input = event::read();
-            let last = input.is_err();
-            let sent = event(&input).map_or(Ok(()), |event| events.send(event));
-            if sent.is_err() || last {
+            let input = match event::read() {
+                Ok(Event::Key(key)) => Input::Key(key),
+                Ok(Event::Resize(columns, rows)) => Input::Resize(columns, rows),
+                Ok(Event::Paste(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost) => {
+                    continue;
+                }
+                Err(_) => Input::Gone,
+            };
+            let sent = event(input).map_or(Ok(()), |event| events.send(event));
+            if sent.is_err() || matches!(input, Input::Gone) {
                 return;
             }
         }

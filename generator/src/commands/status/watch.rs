@@ -10,7 +10,7 @@ use std::{
 };
 
 use camino::Utf8Path;
-use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use doze_contract::{ProjectName, error::chain};
 use rustix::fs::inotify;
 
@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     output::{Paint, columns, rows},
     signals,
-    terminal::{self, WholeTerminal},
+    terminal::{self, Input, WholeTerminal},
 };
 
 /// How long a look is good for.
@@ -88,13 +88,11 @@ enum Event {
 }
 
 /// What the terminal tells.
-fn told(input: &io::Result<Input>) -> Option<Event> {
+fn told(input: Input) -> Option<Event> {
     match input {
-        Ok(Input::Key(key)) => press(*key),
-        Ok(Input::Resize(..)) => Some(Event::Look),
-        Ok(Input::Paste(_) | Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => None,
-        // The terminal is gone.
-        Err(_) => Some(Event::Leave),
+        Input::Key(key) => press(key),
+        Input::Resize(..) => Some(Event::Look),
+        Input::Gone => Some(Event::Leave),
     }
 }
 
