@@ -182,6 +182,7 @@ pub(crate) mod tests {
         let call = ConvergeCall {
             plan: plan.clone(),
             dry_run: false,
+            prune: false,
         };
         assert_eq!(
             asked("converge", r#""dry_run":false"#),
@@ -202,6 +203,7 @@ pub(crate) mod tests {
         };
         let converged = doze_contract::protocol::Converged {
             changes: vec![change],
+            kept: Vec::new(),
         };
         let done = read(&Response::Answer(Answer::Converge(converged))).unwrap();
         let Done::Converge(Converged { changes }) = done else {

@@ -238,6 +238,7 @@ pub fn converge(plan: &Plan, dry_run: bool) -> Result<Vec<Change>, DriverError> 
     let call = Call::Converge(Box::new(ConvergeCall {
         plan: plan.clone(),
         dry_run,
+        prune: false,
     }));
     let within = plan.body.converge.as_ref().map(|converge| converge.within);
     if let Answer::Converge(converged) = talk.ask_within(path, call, within)? {

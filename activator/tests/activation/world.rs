@@ -380,6 +380,8 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
         }],
         upstream: Some(Endpoint::Unix(socket)),
         chosen: None,
+        side: Vec::new(),
+        takes_sockets: false,
         start: Start::OnDemand,
         hello: Some(Hello {
             send: Bytes::from("PING\r\n"),

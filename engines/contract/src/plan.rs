@@ -185,6 +185,15 @@ pub struct Body {
     /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Chosen>,
+    /// Endpoints besides those of the plan, such as a page that shows what the engine does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub side: Vec<SideEndpoint>,
+    /// The last member inherits listening sockets as `sd_listen_fds(3)` describes: the unix upstream,
+    /// which the activator binds, and behind it the TCP sockets of the init system, whose clients it
+    /// accepts itself then. Only for an instance that is open to everybody, for nobody looks at who
+    /// connects.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub takes_sockets: bool,
     /// The shortest exchange that shows the engine at work, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hello: Option<Hello>,
@@ -198,6 +207,20 @@ pub struct Body {
     /// The engine writes machine code at run time, so memory may not be denied it
     /// (`MemoryDenyWriteExecute=` of systemd.exec(5)).
     pub generates_code: bool,
+}
+
+/// An endpoint with an upstream of its own. The init system holds it like every other, a
+/// connection to it wakes the instance, and keeps it awake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SideEndpoint {
+    /// What it is called: `ui`.
+    pub name: String,
+    /// The address, as clients name it; TCP.
+    pub endpoint: Endpoint,
+    /// Its upstream is a port of 127.0.0.1 that is free when the activator starts. Every member is
+    /// told it in this variable of the environment.
+    pub variable: String,
 }
 
 /// How the activator chooses an upstream.

@@ -12,7 +12,10 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Endpoint, EngineName, InstanceName, Plan, ProjectName, Version, plan::Body};
+use crate::{
+    Endpoint, EngineName, InstanceName, Plan, ProjectName, Version,
+    plan::{Body, OpenTo},
+};
 
 /// The number of the protocol that this code speaks.
 pub const PROTOCOL: u32 = 1;
@@ -208,6 +211,9 @@ pub struct PlanCall {
     pub folder: Utf8PathBuf,
     /// The client endpoints; the first one is for the URL.
     pub endpoints: Vec<Endpoint>,
+    /// Whom the instance serves.
+    #[serde(default)]
+    pub open_to: OpenTo,
     /// The data directory.
     pub data: Utf8PathBuf,
     /// The private folder for the engine's own sockets and configuration.
@@ -234,6 +240,10 @@ pub struct ConvergeCall {
     pub plan: Plan,
     /// Only to say what would be changed.
     pub dry_run: bool,
+    /// Also to take away what earlier calls created and nobody declares any more. What holds data of
+    /// the user is kept.
+    #[serde(default)]
+    pub prune: bool,
 }
 
 /// What was changed in the engine, or would be, in this order; nothing if it is as declared.
@@ -241,6 +251,18 @@ pub struct ConvergeCall {
 pub struct Converged {
     /// The changes.
     pub changes: Vec<Change>,
+    /// What is no longer declared and was not taken away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+}
+
+/// An object that is no longer declared and still there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The object, for people: `schema billing`.
+    pub object: String,
+    /// Why it is still there: a fragment, such as `has 3 tables`.
+    pub reason: String,
 }
 
 /// One change of an engine's structure.

@@ -44,6 +44,7 @@ pub trait Driver {
     fn converge(&self, _call: &ConvergeCall) -> Result<Converged, Self::Error> {
         Ok(Converged {
             changes: Vec::new(),
+            kept: Vec::new(),
         })
     }
 

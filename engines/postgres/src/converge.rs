@@ -146,7 +146,10 @@ impl Server<'_> {
             }
         }
         let changes = steps.into_iter().map(|step| step.change).collect();
-        Ok(Converged { changes })
+        Ok(Converged {
+            changes,
+            kept: Vec::new(),
+        })
     }
 
     /// Connects as the superuser, whatever the settings of the server and the role say.

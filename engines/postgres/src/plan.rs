@@ -68,6 +68,8 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         members: vec![server(call, toolchain)],
         upstream: Some(plan::upstream(call, SOCKET_NAME)?),
         chosen: None,
+        side: Vec::new(),
+        takes_sockets: false,
         hello: Some(hello()),
         start: Start::OnDemand,
         connection: Connection {

@@ -51,6 +51,8 @@ pub(crate) fn body(call: &PlanCall, driver: &Utf8Path) -> Result<Body, PlanError
         files: Vec::new(),
         upstream: tcp.filter(|_| !block.lazy).cloned(),
         chosen,
+        side: Vec::new(),
+        takes_sockets: false,
         hello: None,
         connection: Connection {
             variable: None,
@@ -160,7 +162,10 @@ fn shell(command: String) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use doze_contract::{InstanceName, ProjectName, plan::RestartPolicy, plan::Signal};
+    use doze_contract::{
+        InstanceName, ProjectName,
+        plan::{OpenTo, RestartPolicy, Signal},
+    };
     use doze_driver::block;
     use serde_json::Value;
 
@@ -180,6 +185,7 @@ mod tests {
             toolchain: None,
             folder: "/home/ada/shop".into(),
             endpoints: port.map(endpoint).into_iter().collect(),
+            open_to: OpenTo::User,
             data: "/data".into(),
             run: "/run".into(),
         };

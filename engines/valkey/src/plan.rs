@@ -48,6 +48,8 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         members: vec![server(call, toolchain, &config, &block)],
         upstream: Some(plan::upstream(call, SOCKET_NAME)?),
         chosen: None,
+        side: Vec::new(),
+        takes_sockets: false,
         hello: Some(Hello {
             send: resp::as_user(password, &["PING"]),
             ready: Bytes::from("+PONG\r\n"),

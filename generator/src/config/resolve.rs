@@ -217,6 +217,7 @@ impl<'a> Resolving<'a> {
             toolchain: programs.as_ref().map(|programs| programs.toolchain.clone()),
             folder: self.file.sources.folder(&block.name_span).to_owned(),
             endpoints: endpoints.clone(),
+            open_to: block.open_to,
             data: paths.data,
             run: paths.run,
         };

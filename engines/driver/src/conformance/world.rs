@@ -127,6 +127,7 @@ impl World {
             toolchain: self.toolchain.clone(),
             folder: self.path(""),
             endpoints: self.endpoints.clone(),
+            open_to: OpenTo::User,
             data: self.path(DATA),
             run: self.path(RUN),
         })
@@ -205,6 +206,7 @@ impl World {
         let call = ConvergeCall {
             plan: plan.clone(),
             dry_run,
+            prune: false,
         };
         Ok(self.session()?.converge(call)?.changes)
     }
