@@ -37,7 +37,7 @@ pub(crate) enum BootError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot get a port for the engine")]
+    #[error("cannot prepare where the engine listens")]
     Upstream(#[source] io::Error),
     #[error(transparent)]
     Depend(#[from] DependError),
@@ -82,10 +82,9 @@ pub(crate) async fn boot(
     for config in &plan.body.files {
         write(config).map_err(file(&config.path))?;
     }
-    engine.upstream = Upstream::choose(&plan.body).map_err(BootError::Upstream)?;
-    if let Some(upstream) = &engine.upstream.endpoint {
-        teller.tell(Message::Upstream(upstream.clone()));
-    }
+    engine.upstream =
+        Upstream::choose(&plan.body, engine.handover.as_deref()).map_err(BootError::Upstream)?;
+    teller.tell(Message::Listens(engine.upstream.places.clone()));
     for member in &plan.body.members {
         start::start(plan, member, engine, log, teller).await?;
     }

@@ -81,6 +81,20 @@ pub(crate) fn unix_connections(path: &Path) -> io::Result<usize> {
     Ok(waiting + accepted)
 }
 
+/// How many connections there are to a TCP socket that listens here: those that are being made,
+/// those that wait to be accepted, and those that were, until the side that accepted them has
+/// closed. As with [`unix_connections`], one that is made meanwhile may be missed.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn tcp_connections(local: SocketAddr) -> io::Result<usize> {
+    let mut count = 0;
+    list(&tcp::connections(local), |body| {
+        count += usize::from(tcp::is_somebody_at(body, local));
+    })?;
+    Ok(count)
+}
+
 /// Asks for a list, and hands out what is told of each socket.
 fn list(request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
     let kernel = ask(request)?;

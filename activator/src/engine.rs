@@ -15,6 +15,7 @@ use tokio::{sync::oneshot, task::JoinSet, time::Instant};
 use crate::{
     boot,
     environment::Surroundings,
+    handover::Handover,
     helper::{Allowance, Bench, Hook},
     lock::Lock,
     log::Log,
@@ -37,6 +38,8 @@ pub(crate) struct Engine {
     pub(crate) members: Vec<Running>,
     /// Where the last one listens.
     pub(crate) upstream: Upstream,
+    /// How it gets sockets, if it does.
+    pub(crate) handover: Option<Arc<Handover>>,
     /// What keeps the dependencies awake.
     pub(crate) dependencies: JoinSet<()>,
     pub(crate) status: Option<StatusSocket>,
@@ -72,11 +75,15 @@ impl End {
 /// the engine is left: the status socket is removed and the lock let go.
 pub(crate) async fn live(
     plan: Arc<Source>,
+    handover: Option<Arc<Handover>>,
     log: Log,
     mut stop: oneshot::Receiver<()>,
     teller: Teller,
 ) {
-    let mut engine = Engine::default();
+    let mut engine = Engine {
+        handover,
+        ..Engine::default()
+    };
     log.forget_words();
     let booted = tokio::select! {
         biased;
@@ -175,7 +182,7 @@ impl Engine {
                 place: &mut self.helper,
             };
             say_goodbye(bench, running, member).await;
-            let upstream = self.upstream.endpoint.as_ref();
+            let upstream = self.upstream.places.engine.as_ref();
             let upstream = upstream.filter(|_| at + 1 == last);
             let whom = match member.own {
                 Some(_) => Whom::Group,

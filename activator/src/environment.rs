@@ -49,12 +49,12 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of one member. `chosen` is a variable that every member is told besides. The files
+    /// Those of one member. `chosen` are variables that every member is told besides. The files
     /// that the environment comes from are read here.
     pub(crate) fn of(
         plan: &Plan,
         member: &Member,
-        chosen: Option<&(String, String)>,
+        chosen: &[(String, String)],
     ) -> Result<Self, EnvFileError> {
         Ok(Self {
             launcher: plan.launcher.clone(),
@@ -89,7 +89,7 @@ fn users_umask(told: Option<String>) -> Mode {
 /// The layers of an environment, the strongest last.
 fn variables(
     member: &Member,
-    chosen: Option<&(String, String)>,
+    chosen: &[(String, String)],
     inherited: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Variables, EnvFileError> {
     let owned = |(name, value): (&String, &String)| (name.into(), value.into());
@@ -103,7 +103,7 @@ fn variables(
             variables.extend(file.iter().map(|(name, value)| owned((name, value))));
         }
     }
-    variables.extend(chosen.map(|(name, value)| owned((name, value))));
+    variables.extend(chosen.iter().map(|(name, value)| owned((name, value))));
     variables.extend(member.env.iter().map(owned));
     Ok(variables)
 }
@@ -140,14 +140,14 @@ mod tests {
     }
 
     fn layered(member: &Member) -> BTreeMap<String, String> {
-        let chosen = (String::from("B"), String::from("chosen"));
+        let chosen = [(String::from("B"), String::from("chosen"))];
         let mut inherited = pairs(&[("A", "own"), ("B", "own"), ("C", "own"), ("D", "own")]);
         inherited.extend(pairs(&[("E", "own")]));
         inherited.extend(PRIVATE.map(|name| (name.into(), String::from("private"))));
         let inherited = inherited
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()));
-        let variables = variables(member, Some(&chosen), inherited).unwrap();
+        let variables = variables(member, &chosen, inherited).unwrap();
         let text = |word: OsString| word.into_string().unwrap();
         let texts = variables
             .into_iter()

@@ -8,13 +8,17 @@
 pub mod machine;
 
 mod boot;
+mod carry;
 mod converge;
 mod depend;
 mod diag;
+mod direct;
 mod driver;
 mod engine;
 mod env_file;
 mod environment;
+mod gate;
+mod handover;
 mod helper;
 mod hold;
 mod limits;
@@ -43,7 +47,11 @@ mod swap;
 mod upstream;
 mod watched;
 
-use std::io::{self, Write};
+use std::{
+    env,
+    io::{self, Write},
+    os::unix::net::UnixStream,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Plan, error::chain, exit::ActivatorExit};
@@ -59,7 +67,8 @@ usage: doze-activator run PLAN [--die-with-parent]
 
 All of it is for the init system. It passes the listening sockets of one
 instance to `run`, as sd_listen_fds(3) describes. `link` points the instance's
-unix endpoints to the sockets that the init system holds; `unlink` removes them.";
+unix endpoints to the sockets that the init system holds, and has a next activation
+mend what only that can, if the one before was killed; `unlink` removes them.";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +97,10 @@ pub fn main(words: impl IntoIterator<Item = String>) -> ActivatorExit {
             die_with_parent,
         }) => run_plan(&plan, die_with_parent),
         Some(Command::Stop { status_socket }) => status::stop(&status_socket),
-        Some(Command::Link { plan }) => change_paths(&plan, swap::swap_out),
+        Some(Command::Link { plan }) => change_paths(&plan, |plan| {
+            knock(plan);
+            swap::swap_out(plan)
+        }),
         Some(Command::Unlink { plan }) => change_paths(&plan, swap::remove),
         None => {
             complain(USAGE);
@@ -175,6 +187,17 @@ fn change_paths(
             complain(&chain(&error));
             ActivatorExit::Temporary
         }
+    }
+}
+
+/// Wakes the instance if its activator was killed, which may have kept clients out of a socket that
+/// only another one has: nobody else could knock there. systemd says how it ended (systemd.exec(5),
+/// `SERVICE_RESULT`), and starts one by itself, but not after a stop that took too long.
+fn knock(plan: &Plan) {
+    let ended_well = env::var_os("SERVICE_RESULT").is_none_or(|result| result == "success");
+    if handover::are_handed(plan) && !ended_well {
+        // If nobody listens there is nothing to wake.
+        UnixStream::connect(&plan.paths.wake_socket).ok();
     }
 }
 

@@ -26,12 +26,13 @@ pub enum State {
     Booting(People),
     /// Somebody is there.
     Serving(People),
-    /// The engine is ready and nobody wants it; the idle timeout runs.
+    /// The engine is ready and nobody of ours wants it; the idle timeout runs, and then there is a
+    /// first look.
     Idling {
         /// Those who are there all the same.
         aside: usize,
     },
-    /// The idle timeout is over; the listeners get one last look.
+    /// Nobody was there, and nobody gets to the engine any more; there is one last look.
     Looking {
         /// Those who are there all the same.
         aside: usize,
@@ -121,9 +122,9 @@ pub enum Action {
     Refuse,
     /// Close the connection of every queued client and hold.
     TurnAway,
-    /// Let the unix endpoints lead to the engine itself.
+    /// Let clients get to the engine without us, where that is possible.
     SwapIn,
-    /// Let them lead to us again.
+    /// Let nobody get there any more: they come to us, or wait.
     SwapOut,
     /// Accept nobody any more; whoever comes stays in the backlog.
     StopAccepting,
@@ -381,7 +382,10 @@ fn idling(aside: usize, event: Event) -> (State, Actions) {
         Event::Client | Event::Spoke | Event::HoldBegan => {
             (State::Serving(people), &[Action::Disarm, Action::Admit])
         }
-        Event::Tick => (
+        // Nobody is kept out as long as it would be in vain.
+        Event::Tick => (State::Idling { aside }, &[Action::Look]),
+        Event::Direct => (State::Idling { aside }, &[Action::Arm(Timer::Idle)]),
+        Event::Looked => (
             State::Looking { aside },
             &[Action::SwapOut, Action::Arm(Timer::Settle)],
         ),
@@ -395,9 +399,7 @@ fn idling(aside: usize, event: Event) -> (State, Actions) {
         | Event::HoldEnded
         | Event::Ready
         | Event::BootFailed
-        | Event::Stopped
-        | Event::Looked
-        | Event::Direct => (State::Idling { aside }, NOTHING),
+        | Event::Stopped => (State::Idling { aside }, NOTHING),
     }
 }
 

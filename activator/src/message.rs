@@ -1,9 +1,9 @@
 //! What the tasks of the process tell its one loop.
 
-use doze_contract::{Endpoint, status::Status};
+use doze_contract::status::Status;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{machine::Event, stream::Stream};
+use crate::{carry::Client, machine::Event, upstream::Places};
 
 /// Something that happened outside the loop.
 #[derive(Debug)]
@@ -11,13 +11,13 @@ pub(crate) enum Message {
     /// An event with nothing more to it.
     Event(Event),
     /// Somebody who was set aside is a client now.
-    Spoke(Stream),
+    Spoke(Client),
     /// The engine's first process runs; its pid.
     Spawned(u32),
     /// The engine could not boot, for this reason.
     BootFailed(String),
     /// Where the engine listens in this boot.
-    Upstream(Endpoint),
+    Listens(Places),
     /// A process of the ready engine ended.
     EngineExit {
         /// How.

@@ -12,8 +12,6 @@ use std::{
 };
 
 use doze_contract::{
-    Endpoint,
-    error::chain,
     exit::ActivatorExit,
     plan::Start,
     status::{Phase, Status},
@@ -27,7 +25,10 @@ use tokio::{
 };
 
 use crate::{
-    diag, engine,
+    carry::{self, Client},
+    direct::Direct,
+    engine, gate,
+    handover::{self, Handover},
     hold::{self, Outcome},
     limits,
     log::Log,
@@ -38,11 +39,10 @@ use crate::{
     peer::{self, Verdict},
     plan::Source,
     refuse::Refuser,
-    relay::Relay,
     silence::{self, First},
     sockets::{Inherited, Listener, Purpose},
     stream::Stream,
-    swap,
+    upstream::Places,
 };
 
 /// The pause after a boot that failed. Clients that come meanwhile wait for the next one.
@@ -114,7 +114,7 @@ struct Instance {
     accepting: bool,
     room: usize,
     paused_until: Option<Instant>,
-    queue: Vec<Stream>,
+    queue: Vec<Client>,
     /// Holds that wait to hear how the boot went.
     hopes: Vec<oneshot::Sender<Outcome>>,
     timer: Option<Instant>,
@@ -122,12 +122,14 @@ struct Instance {
     stop_engine: Option<oneshot::Sender<()>>,
     engine_pid: Option<u32>,
     /// Where the engine of the last boot listens.
-    upstream: Option<Endpoint>,
+    places: Places,
+    handover: Option<Arc<Handover>>,
+    direct: Direct,
+    /// Each client that was joined to the engine's own upstream has a share.
+    carried: Arc<()>,
     boot_ms: Option<u64>,
     error: Option<String>,
     text: StatusText,
-    /// That unix endpoints do not lead to the engine was logged.
-    said_detour: bool,
     /// The init system was told that the instance is ready.
     said_ready: bool,
     /// Keeps the init system's patience until then.
@@ -137,11 +139,16 @@ struct Instance {
 impl Instance {
     fn new(
         plan: Source,
-        sockets: Vec<Inherited>,
+        mut sockets: Vec<Inherited>,
         log: Log,
         started: Instant,
         teller: Teller,
     ) -> io::Result<Self> {
+        for socket in &sockets {
+            // Somebody who was killed may have left it closed.
+            gate::open(&socket.socket);
+        }
+        let handover = Handover::new(&plan, &mut sockets)?.map(Arc::new);
         let listeners = sockets
             .into_iter()
             .map(|socket| Listener::new(socket, &plan))
@@ -157,6 +164,9 @@ impl Instance {
         let plan = Arc::new(plan);
         Ok(Self {
             refuser: Arc::new(Refuser::new(plan.clone(), log.clone())),
+            direct: Direct::new(plan.clone(), handover.clone(), log.clone()),
+            handover,
+            carried: Arc::new(()),
             plan,
             log,
             started: Some(started),
@@ -173,11 +183,10 @@ impl Instance {
             engine_gone: watch::Sender::new(false),
             stop_engine: None,
             engine_pid: None,
-            upstream: None,
+            places: Places::default(),
             boot_ms: None,
             error: None,
             text: StatusText::new(),
-            said_detour: false,
             said_ready: false,
             patience: tokio::spawn(notify::ask_for_patience()),
         })
@@ -212,8 +221,11 @@ impl Instance {
             return std::future::pending().await;
         }
         until_past(self.paused_until).await;
+        // Who may be the engine's client waits for it, unless somebody else keeps this process.
+        let is_waiting = matches!(self.state, State::Waiting { .. });
         poll_fn(|cx| {
-            for listener in &self.listeners {
+            let open = self.listeners.iter();
+            for listener in open.filter(|listener| is_waiting || !listener.handed) {
                 if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                     return Poll::Ready(accepted.map(|stream| (listener.purpose, stream)));
                 }
@@ -232,6 +244,7 @@ impl Instance {
             Message::Event(event) => {
                 if event == Event::Stopped {
                     self.engine_pid = None;
+                    self.take_back();
                 }
                 self.on(event);
             }
@@ -244,9 +257,11 @@ impl Instance {
                 self.log.say(format_args!("boot failed: {reason}"));
                 self.engine_pid = None;
                 self.error = Some(reason);
+                self.take_back();
+                self.accept_now(true);
                 self.on(Event::BootFailed);
             }
-            Message::Upstream(upstream) => self.upstream = Some(upstream),
+            Message::Listens(places) => self.places = places,
             Message::EngineExit { reason, well } => {
                 self.log.say(format_args!("{reason}"));
                 self.engine_pid = None;
@@ -265,7 +280,11 @@ impl Instance {
 
     fn accepted(&mut self, purpose: Purpose, stream: Stream) {
         match purpose {
-            Purpose::Clients => self.client(stream),
+            Purpose::Clients => self.client(Client { stream, side: None }),
+            Purpose::Side(at) => self.client(Client {
+                stream,
+                side: Some(at),
+            }),
             Purpose::Holds => {
                 let (hope, outcome) = oneshot::channel();
                 self.hopes.push(hope);
@@ -279,12 +298,12 @@ impl Instance {
         }
     }
 
-    fn client(&mut self, client: Stream) {
-        let first = silence::look(&client);
+    fn client(&mut self, client: Client) {
+        let first = silence::look(&client.stream);
         if first == First::End {
             return self.set_aside(ready(None));
         }
-        if let Verdict::Refused { reason } = peer::judge(self.plan.open_to, &client) {
+        if let Verdict::Refused { reason } = peer::judge(self.plan.open_to, &client.stream) {
             // Strangers must not take the places of those who may come in.
             return if self.refuser.is_crowded() {
                 self.set_aside(ready(None));
@@ -301,7 +320,8 @@ impl Instance {
         }
         let has_to_speak = self.plan.body.clients_speak_first && !self.state.has_engine();
         if has_to_speak && first == First::Nothing {
-            return self.set_aside(async { silence::words(&client).await.then_some(client) });
+            return self
+                .set_aside(async { silence::words(&client.stream).await.then_some(client) });
         }
         self.queue.push(client);
         self.on(Event::Client);
@@ -309,13 +329,13 @@ impl Instance {
 
     /// Takes care of a connection that wants nothing of the engine, until it ends or gives back a
     /// client that does.
-    fn set_aside(&mut self, ends: impl Future<Output = Option<Stream>> + 'static + Send) {
+    fn set_aside(&mut self, ends: impl Future<Output = Option<Client>> + 'static + Send) {
         self.started = None;
         self.care_for(ends);
         self.on(Event::Aside);
     }
 
-    fn care_for(&self, ends: impl Future<Output = Option<Stream>> + 'static + Send) {
+    fn care_for(&self, ends: impl Future<Output = Option<Client>> + 'static + Send) {
         let teller = self.teller.clone();
         tokio::spawn(async move {
             teller.tell(match ends.await {
@@ -347,6 +367,8 @@ impl Instance {
         match action {
             Action::Boot => self.boot(),
             Action::StopEngine => {
+                // Those who come while it stops are for the next one.
+                self.direct.close_gates();
                 if let Some(stop) = self.stop_engine.take() {
                     // It can only be gone if it has already said so.
                     stop.send(()).unwrap_or_default();
@@ -371,8 +393,8 @@ impl Instance {
                 self.hopes.clear();
                 self.queue.clear();
             }
-            Action::SwapIn => self.swap_in(),
-            Action::SwapOut => self.swap_out(),
+            Action::SwapIn => self.direct.let_in(),
+            Action::SwapOut => self.direct.keep_out(),
             Action::StopAccepting => self.accepting = false,
             Action::Accept => self.accepting = true,
             Action::Look => self.look(),
@@ -383,7 +405,7 @@ impl Instance {
             Action::Arm(timer) => {
                 let after = match timer {
                     Timer::Idle => self.plan.idle_timeout,
-                    Timer::Settle if swap::engine(&self.plan).is_some() => Some(SETTLE),
+                    Timer::Settle if self.direct.is_possible() => Some(SETTLE),
                     Timer::Settle => Some(Duration::ZERO),
                     Timer::CoolDown => Some(COOL_DOWN),
                     Timer::Flush => Some(FLUSH),
@@ -400,8 +422,10 @@ impl Instance {
         self.boot_began = self.started.take().unwrap_or_else(Instant::now);
         let (stop, stopped) = oneshot::channel();
         self.stop_engine = Some(stop);
+        self.listeners.retain(|listener| !listener.handed);
         let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
-        tokio::spawn(engine::live(plan, log, stopped, teller));
+        let handover = self.handover.clone();
+        tokio::spawn(engine::live(plan, handover, log, stopped, teller));
     }
 
     fn say_ready(&mut self) {
@@ -444,10 +468,10 @@ impl Instance {
     /// Tells a client why it cannot be served.
     fn refusal(
         &self,
-        client: Stream,
+        client: Client,
         reason: String,
-    ) -> impl Future<Output = Option<Stream>> + use<> {
-        let refused = self.refuser.refuse(client, reason);
+    ) -> impl Future<Output = Option<Client>> + use<> {
+        let refused = self.refuser.refuse(client.stream, reason);
         async move {
             refused.await;
             None
@@ -455,82 +479,67 @@ impl Instance {
     }
 
     /// Joins a client to the engine.
-    fn carry(&self, client: Stream) {
-        let mut engine_gone = self.engine_gone.subscribe();
-        let (upstream, log, teller) =
-            (self.upstream.clone(), self.log.clone(), self.teller.clone());
+    fn carry(&self, client: Client) {
+        let share = client.side.is_none().then(|| self.carried.clone());
+        let (places, log) = (self.places.clone(), self.log.clone());
+        let carried = carry::carry(client, places, self.engine_gone.subscribe(), log);
+        let teller = self.teller.clone();
         tokio::spawn(async move {
-            let Some(upstream) = upstream else {
-                log.say(format_args!("a client is lost: the engine listens nowhere"));
-                return teller.tell(Message::Event(Event::Closed));
-            };
-            match Stream::connect(&upstream).await {
-                Ok(engine) => {
-                    let mut relay = Relay::new(client, engine);
-                    // How a connection ends is between the client and the engine.
-                    let ended = tokio::select! {
-                        biased;
-                        ended = relay.both() => Some(ended),
-                        _ = engine_gone.wait_for(|gone| *gone) => None,
-                    };
-                    if ended.is_none() {
-                        relay.last_words().await.ok();
-                    }
-                }
-                Err(error) => log.say(format_args!(
-                    "a client is lost: cannot connect to {upstream}: {error}"
-                )),
-            }
+            carried.await;
+            drop(share);
             teller.tell(Message::Event(Event::Closed));
         });
     }
 
-    /// Accepts whoever is there right now on any listener.
-    fn look(&mut self) {
-        let found: Vec<_> = self
-            .listeners
-            .iter()
-            .filter_map(|listener| Some((listener.purpose, listener.accept_now().ok()??)))
-            .collect();
-        for (purpose, stream) in found {
-            self.accepted(purpose, stream);
+    /// Accepts again what the engine accepted, which is gone.
+    fn take_back(&mut self) {
+        let Some(handover) = &self.handover else {
+            return;
+        };
+        self.direct.open_gates();
+        self.listeners.retain(|listener| !listener.handed);
+        for socket in handover.sockets() {
+            let taken = handover::take_back(socket);
+            match taken.and_then(|socket| Listener::new(socket, &self.plan)) {
+                Ok(listener) => self.listeners.push(listener),
+                // They wait for the next activation.
+                Err(error) => self.log.say(format_args!("cannot accept for now: {error}")),
+            }
         }
+    }
+
+    /// Looks who is there right now.
+    fn look(&mut self) {
+        self.accept_now(false);
         self.on(match self.direct() {
             0 => Event::Looked,
             _ => Event::Direct,
         });
     }
 
-    /// How many connections there are with the engine that are not ours.
-    fn direct(&self) -> usize {
-        let Some(engine) = swap::engine(&self.plan).filter(|_| {
-            self.state.phase() == Phase::Idling || self.state.phase() == Phase::Serving
-        }) else {
-            return 0;
-        };
-        let all = match diag::unix_connections(engine.as_std_path()) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            // Nobody can tell; better awake for nothing than asleep under somebody.
-            Err(_) => 1,
-        };
-        all.saturating_sub(self.state.people().clients)
-    }
-
-    fn swap_in(&mut self) {
-        if let Err(error) = swap::swap_in(&self.plan)
-            && !mem::replace(&mut self.said_detour, true)
-        {
-            self.log.say(format_args!(
-                "clients of the unix endpoint take the detour through the activator: {}",
-                chain(&error)
-            ));
+    /// Accepts whoever is there right now on the listeners that the engine has, or on the others.
+    fn accept_now(&mut self, handed: bool) {
+        let mut found = Vec::new();
+        for listener in &self.listeners {
+            while listener.handed == handed
+                && found.len() < self.room
+                && let Ok(Some(stream)) = listener.accept_now()
+            {
+                found.push((listener.purpose, stream));
+            }
+        }
+        for (purpose, stream) in found {
+            self.accepted(purpose, stream);
         }
     }
 
-    fn swap_out(&self) {
-        if let Err(error) = swap::swap_out(&self.plan) {
-            self.log.say(format_args!("{}", chain(&error)));
+    /// How many connections there are with the engine that are not ours.
+    fn direct(&self) -> usize {
+        match self.state.phase() {
+            Phase::Idling | Phase::Serving => {
+                self.direct.count(Arc::strong_count(&self.carried) - 1)
+            }
+            Phase::Booting | Phase::Draining | Phase::Failed => 0,
         }
     }
 
@@ -542,15 +551,19 @@ impl Instance {
     }
 
     fn status(&self) -> Status {
-        let phase = self.state.phase();
-        let people = self.state.people();
+        let (people, direct) = (self.state.people(), self.direct());
+        let mut phase = self.state.phase();
+        if phase == Phase::Idling && direct > 0 {
+            // The machine hears of them when the timeout is over.
+            phase = Phase::Serving;
+        }
         let left = |until: Instant| {
             let left = until.saturating_duration_since(Instant::now());
             u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
         };
         Status {
             phase,
-            connections: people.clients + self.direct(),
+            connections: people.clients + direct,
             holds: people.holds,
             activator_pid: std::process::id(),
             engine_pid: self.engine_pid,

@@ -2,26 +2,32 @@
 //!
 //! They are told apart by their address, never by their order. None is ever closed or shut down
 //! before the process exits: the backlog behind them is the init system's, and whoever waits
-//! there is served by the next activation.
+//! there is served by the next activation. And the way to bind one of this process's own.
 
 use std::{
     fmt, io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix,
+        unix::net,
     },
     task::{Context, Poll, ready},
 };
 
+use camino::Utf8Path;
 use doze_contract::{Endpoint, Plan};
 use listenfd::ListenFd;
 use rustix::{
+    fs::Mode,
     io::{Errno, ioctl_fionbio},
-    net::{SocketFlags, accept_with},
+    net::{SocketFlags, accept_with, listen},
+    process::umask,
 };
 use tokio::io::unix::AsyncFd;
 
-use crate::{stream::Stream, watched::watched};
+use crate::{handover, stream::Stream, watched::watched};
+
+/// As long a queue as the kernel allows (listen(2) cuts it to `somaxconn`), as systemd's default.
+pub(crate) const BACKLOG: i32 = i32::MAX;
 
 /// Why the inherited sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +45,7 @@ pub(crate) enum SocketError {
 /// An inherited listening socket that is not in use yet.
 #[derive(Debug)]
 pub(crate) struct Inherited {
-    socket: OwnedFd,
+    pub(crate) socket: OwnedFd,
     /// Absent for an address that cannot be an endpoint, such as a socket without a name.
     address: Option<Endpoint>,
     tcp: bool,
@@ -79,13 +85,13 @@ fn take(passed: &mut ListenFd, at: usize) -> io::Result<Option<Inherited>> {
     Inherited::new(listener.into(), address, false).map(Some)
 }
 
-fn unix_endpoint(address: &unix::net::SocketAddr) -> Option<Endpoint> {
+fn unix_endpoint(address: &net::SocketAddr) -> Option<Endpoint> {
     let path = address.as_pathname()?.to_str()?;
     Some(Endpoint::Unix(path.into()))
 }
 
 impl Inherited {
-    fn new(socket: OwnedFd, address: Option<Endpoint>, tcp: bool) -> io::Result<Self> {
+    pub(crate) fn new(socket: OwnedFd, address: Option<Endpoint>, tcp: bool) -> io::Result<Self> {
         ioctl_fionbio(&socket, true)?;
         Ok(Self {
             socket,
@@ -93,6 +99,22 @@ impl Inherited {
             tcp,
         })
     }
+
+    /// Whether it is bound to this address.
+    pub(crate) fn is_at(&self, endpoint: &Endpoint) -> bool {
+        self.address.as_ref() == Some(endpoint)
+    }
+}
+
+/// Binds a unix socket for the user alone, with no moment in which its file is open to others.
+/// Nothing else runs meanwhile.
+pub(crate) fn bind_private(path: &Utf8Path) -> io::Result<net::UnixListener> {
+    let before = umask(Mode::from_raw_mode(0o177));
+    let bound = net::UnixListener::bind(path);
+    umask(before);
+    let bound = bound?;
+    listen(&bound, BACKLOG)?;
+    Ok(bound)
 }
 
 /// Closes the connection of everybody who waits. For a process that has to exit for good: left
@@ -108,6 +130,8 @@ pub(crate) fn turn_away(sockets: &[Inherited]) {
 pub(crate) enum Purpose {
     /// Clients of the engine.
     Clients,
+    /// Those of the side endpoint of this number in the plan.
+    Side(usize),
     /// Those who wake the instance and hold it awake.
     Holds,
 }
@@ -117,6 +141,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Listener {
     socket: AsyncFd<OwnedFd>,
     pub(crate) purpose: Purpose,
+    /// While there is an engine, it accepts here itself.
+    pub(crate) handed: bool,
     tcp: bool,
     /// The address, if the plan does not know it.
     pub(crate) stranger: Option<Address>,
@@ -144,18 +170,21 @@ impl Listener {
             tcp,
         } = inherited;
         let wake = Endpoint::Unix(plan.paths.wake_socket.clone());
-        let purpose = if address.as_ref() == Some(&wake) {
-            Purpose::Holds
-        } else {
-            Purpose::Clients
+        let mut side = plan.body.side.iter();
+        let side = side.position(|side| address.as_ref() == Some(&side.endpoint));
+        let purpose = match side {
+            Some(at) => Purpose::Side(at),
+            None if address.as_ref() == Some(&wake) => Purpose::Holds,
+            None => Purpose::Clients,
         };
-        let known = purpose == Purpose::Holds
+        let known = purpose != Purpose::Clients
             || address
                 .as_ref()
                 .is_some_and(|address| plan.bound().any(|bound| bound == *address));
         Ok(Self {
             socket: watched(socket)?,
             purpose,
+            handed: tcp && known && purpose == Purpose::Clients && handover::are_handed(plan),
             tcp,
             stranger: (!known).then_some(Address(address)),
         })

@@ -4,7 +4,7 @@
 
 use std::{
     future::Future,
-    io,
+    io, mem,
     os::fd::OwnedFd,
     pin::pin,
     process::{Command, ExitStatus},
@@ -23,6 +23,7 @@ use crate::{
     engine::{End, Engine, Running, first_end},
     env_file::EnvFileError,
     environment::Surroundings,
+    handover::Handover,
     helper::{Allowance, Bench, Hook, HookError},
     log::Log,
     message::{Message, Teller},
@@ -32,9 +33,10 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Moves the socket at standard input to where `sd_listen_fds(3)` has it, and becomes the words
-/// that follow. Only the process itself knows its pid.
-const HAND_OVER: &str = r#"exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@""#;
+/// Says how many sockets there are and what they are called, as `sd_listen_fds(3)` has it, and
+/// becomes the words that follow. Only the process itself knows its pid.
+const HAND_OVER: &str =
+    r#"export LISTEN_FDS="$1" LISTEN_FDNAMES="$2" LISTEN_PID=$$; shift 2; exec "$@""#;
 
 /// Why a member is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +99,7 @@ pub(crate) async fn start(
         upstream,
         helper,
         members,
+        handover,
         lock,
         ..
     } = engine;
@@ -117,12 +120,13 @@ pub(crate) async fn start(
         name: member.name.clone(),
         source,
     };
-    let (hello, at) = (plan.body.hello.as_ref(), upstream.endpoint.as_ref());
+    let (hello, at) = (plan.body.hello.as_ref(), upstream.places.engine.as_ref());
     let mut watch = Watch::new(&member.ready, hello, at).map_err(watched)?;
     let is_last = members.len() + 1 == plan.body.members.len();
-    let socket = upstream.socket.take_if(|_| is_last);
     let listener = watch.listener(&mut bench).map_err(watched)?;
-    let process = spawn(member, &bench, socket, listener)?;
+    let handover = handover.as_deref().filter(|_| is_last);
+    let handed = handover.map(|handover| (handover, mem::take(&mut upstream.sockets)));
+    let process = spawn(member, &bench, handed, listener)?;
     if members.is_empty() {
         teller.tell(Message::Spawned(process.id()));
     }
@@ -173,19 +177,17 @@ fn surroundings(
             cwd: member.cwd.clone(),
         });
     }
-    Surroundings::of(plan, member, upstream.variable.as_ref()).map_err(|source| {
-        StartError::Environment {
-            name: member.name.clone(),
-            source,
-        }
+    Surroundings::of(plan, member, &upstream.variables).map_err(|source| StartError::Environment {
+        name: member.name.clone(),
+        source,
     })
 }
 
-/// Starts the process of a member.
+/// Starts the process of a member, which may be handed sockets.
 fn spawn(
     member: &Member,
     bench: &Bench<'_>,
-    socket: Option<OwnedFd>,
+    handed: Option<(&Handover, Vec<OwnedFd>)>,
     listener: Option<pipe::Sender>,
 ) -> Result<Process, StartError> {
     let name = || member.name.clone();
@@ -201,11 +203,17 @@ fn spawn(
             ));
         }
     }
-    let (command, output) = command(bench.surroundings, member, socket);
+    let handed_count = handed.as_ref().map_or(0, |(_, sockets)| sockets.len());
+    let command = command(bench.surroundings, member, handed_count);
     let command = command.ok_or_else(|| StartError::NoCommand(name()))?;
     let program = command.get_program().to_string_lossy().into_owned();
-    let spawned =
-        bench.spawn(|log| Process::spawn_heard(&member.name, command, output, listener, log));
+    let spawn = || {
+        bench.spawn(|log| Process::spawn_heard(&member.name, command, Output::Log, listener, log))
+    };
+    let spawned = match handed {
+        Some((handover, sockets)) => handover.share(&sockets, spawn),
+        None => spawn(),
+    };
     spawned.map_err(|source| StartError::Spawn {
         name: name(),
         program,
@@ -242,16 +250,13 @@ fn ended_early(end: End, log: &Log) -> StartError {
     }
 }
 
-/// The command line of a member, which is handed `socket` if there is one.
-fn command(
-    surroundings: &Surroundings,
-    member: &Member,
-    socket: Option<OwnedFd>,
-) -> (Option<Command>, Output) {
-    let Some(socket) = socket else {
-        return (surroundings.command(&member.argv), Output::Log);
+/// The command line of a member, which is handed so many sockets: the upstream, and then endpoints.
+fn command(surroundings: &Surroundings, member: &Member, sockets: usize) -> Option<Command> {
+    let Some(endpoints) = sockets.checked_sub(1) else {
+        return surroundings.command(&member.argv);
     };
+    let names = String::from("upstream") + &":endpoint".repeat(endpoints);
     let shell = ["/bin/sh", "-c", HAND_OVER, "sh"].map(String::from);
-    let argv = [shell.as_slice(), &member.argv].concat();
-    (surroundings.command(&argv), Output::LogFrom(socket))
+    let told = [sockets.to_string(), names];
+    surroundings.command(&[&shell[..], &told, &member.argv].concat())
 }

@@ -11,7 +11,6 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{exit::ActivatorExit, status::Question};
-use rustix::{fs::Mode, process::umask};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -22,6 +21,7 @@ use tokio::{
 use crate::{
     machine::Event,
     message::{Message, Teller},
+    sockets::bind_private,
 };
 
 /// The longest line that is read, in bytes.
@@ -48,13 +48,12 @@ impl StatusSocket {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // No moment in which the file is open to others. Nothing else runs meanwhile.
-        let before = umask(Mode::from_raw_mode(0o177));
-        let bound = UnixListener::bind(path);
-        umask(before);
+        let bound = bind_private(path)?;
+        bound.set_nonblocking(true)?;
+        let bound = UnixListener::from_std(bound)?;
         Ok(Self {
             path: path.to_owned(),
-            server: tokio::spawn(serve(bound?, teller.clone())),
+            server: tokio::spawn(serve(bound, teller.clone())),
         })
     }
 }

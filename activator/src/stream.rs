@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long a connect waits for room in a full backlog of the engine.
+/// How long a connect waits for room in a full backlog of the engine, or for a backlog at all.
 const BACKLOG_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a TCP client may be silent before the kernel asks whether it is still there, how often
@@ -39,22 +39,28 @@ pub(crate) enum Stream {
 impl Stream {
     /// Connects to where the engine listens. A unix socket whose backlog is full refuses a
     /// connect that would have to wait with EAGAIN (connect(2)), so this waits in its place.
-    pub(crate) async fn connect(endpoint: &Endpoint) -> io::Result<Self> {
-        match endpoint {
-            Endpoint::Tcp(address) => Self::tcp(TcpStream::connect(address).await?),
-            Endpoint::Unix(path) => {
-                let give_up = Instant::now() + BACKLOG_WAIT;
-                loop {
-                    match UnixStream::connect(path).await {
-                        Err(error)
-                            if error.kind() == io::ErrorKind::WouldBlock
-                                && Instant::now() < give_up =>
-                        {
-                            sleep(Duration::from_millis(1)).await;
-                        }
-                        connected => return connected.map(Self::Unix),
-                    }
+    pub(crate) fn connect(endpoint: &Endpoint) -> impl Future<Output = io::Result<Self>> {
+        Self::connect_through(endpoint, io::ErrorKind::WouldBlock)
+    }
+
+    /// Connects to what may begin to listen a moment after the engine is ready.
+    pub(crate) fn connect_patiently(endpoint: &Endpoint) -> impl Future<Output = io::Result<Self>> {
+        Self::connect_through(endpoint, io::ErrorKind::ConnectionRefused)
+    }
+
+    /// Connects again for a while where that fails in this one way.
+    async fn connect_through(endpoint: &Endpoint, passing: io::ErrorKind) -> io::Result<Self> {
+        let give_up = Instant::now() + BACKLOG_WAIT;
+        loop {
+            let connected = match endpoint {
+                Endpoint::Tcp(address) => TcpStream::connect(address).await.and_then(Self::tcp),
+                Endpoint::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
+            };
+            match connected {
+                Err(error) if error.kind() == passing && Instant::now() < give_up => {
+                    sleep(Duration::from_millis(1)).await;
                 }
+                connected => return connected,
             }
         }
     }
@@ -62,11 +68,7 @@ impl Stream {
     /// Takes a socket as accept4(2) returned it, already non-blocking.
     pub(crate) fn accepted(socket: OwnedFd, tcp: bool) -> io::Result<Self> {
         if tcp {
-            let (idle, interval, count) = KEEP_ALIVE;
-            sockopt::set_socket_keepalive(&socket, true)?;
-            sockopt::set_tcp_keepidle(&socket, idle)?;
-            sockopt::set_tcp_keepintvl(&socket, interval)?;
-            sockopt::set_tcp_keepcnt(&socket, count)?;
+            keep_alive(&socket)?;
             Self::tcp(TcpStream::from_std(socket.into())?)
         } else {
             UnixStream::from_std(socket.into()).map(Self::Unix)
@@ -146,6 +148,16 @@ impl AsFd for Stream {
             Self::Unix(stream) => stream.as_fd(),
         }
     }
+}
+
+/// Has the kernel find out whether a silent peer is still there. A listening socket hands this on to
+/// those that it accepts.
+pub(crate) fn keep_alive(socket: impl AsFd + Copy) -> io::Result<()> {
+    let (idle, interval, count) = KEEP_ALIVE;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, idle)?;
+    sockopt::set_tcp_keepintvl(socket, interval)?;
+    Ok(sockopt::set_tcp_keepcnt(socket, count)?)
 }
 
 /// splice(2), one of whose ends is a pipe. Without `SPLICE_F_MORE`, which would hold back the end

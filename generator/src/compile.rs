@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
-    plan::{Condition, Dependency, FORMAT, InitSocket, Signal, Start},
+    plan::{Condition, Dependency, FORMAT, InitSocket, SideEndpoint, Signal, Start},
 };
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
 use serde::Serialize;
@@ -324,6 +324,7 @@ fn instance_units(
     let stop = members.last().map(|member| &member.stop);
     let holds: Vec<_> = plan.holds.iter().map(|held| &held.instance).collect();
     let environment = host.dirs.environment(&plan.project);
+    let addresses: Vec<_> = plan.addresses().cloned().collect();
     let units = InstanceUnits {
         start: &plan.body.start,
         environment: is_own(plan).then_some(environment.as_path()),
@@ -335,9 +336,10 @@ fn instance_units(
         endpoints: if starts_with_project(plan) {
             &[]
         } else {
-            &plan.endpoints
+            &addresses
         },
         init_sockets: &plan.init_sockets,
+        takes_sockets: plan.body.takes_sockets,
         wake_socket: &plan.paths.wake_socket,
         status_socket: &plan.paths.status_socket,
         activator: &host.activator(),
@@ -411,6 +413,12 @@ fn start_timeout(plan: &Plan) -> Duration {
 /// What the activator needs besides its engine, before the init system loses patience with it.
 const MARGIN: Duration = Duration::from_secs(15);
 
+/// Side endpoints as others are told of them.
+pub(crate) fn by_name(side: &[SideEndpoint]) -> BTreeMap<String, Endpoint> {
+    let named = |side: &SideEndpoint| (side.name.clone(), side.endpoint.clone());
+    side.iter().map(named).collect()
+}
+
 /// The file name of an instance's plan.
 pub fn plan_name(instance: &InstanceName) -> String {
     format!("{instance}.json")
@@ -450,12 +458,15 @@ fn endpoints(tree: &mut Tree, project: &ProjectName, plans: &[Plan]) -> Result<(
     struct Entry {
         engine: EngineName,
         endpoints: Vec<Endpoint>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        side: BTreeMap<String, Endpoint>,
         variable: Option<String>,
         url: Option<String>,
     }
     let entry = |plan: &Plan| Entry {
         engine: plan.engine.clone(),
         endpoints: plan.endpoints.clone(),
+        side: by_name(&plan.body.side),
         variable: plan.body.connection.variable.clone(),
         url: plan.body.connection.url.clone(),
     };

@@ -13,8 +13,8 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
-    EngineName, Plan,
-    plan::Body,
+    Endpoint, EngineName, Plan,
+    plan::{Body, SideEndpoint, Start},
     protocol::{Answer, Call, Change, Check, Checked, ConvergeCall, Description, PlanCall},
 };
 
@@ -64,6 +64,14 @@ pub enum DriverError {
     OffTopic {
         /// The program.
         path: Utf8PathBuf,
+    },
+    /// What it answered cannot be done.
+    #[error("the driver {path} made a plan that cannot be: {what}")]
+    Unsound {
+        /// The program.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
     },
     /// It could not do what it was asked.
     #[error("the driver {path} says: {message}")]
@@ -180,13 +188,20 @@ impl Drivers {
 
     /// Asks what an activator has to do.
     pub fn plan(&self, engine: &EngineName, plan: PlanCall) -> Result<Body, DriverError> {
-        self.ask(engine, Call::Plan(Box::new(plan)), |answer| {
+        let body = self.ask(engine, Call::Plan(Box::new(plan)), |answer| {
             if let Answer::Plan(body) = answer {
                 Some(*body)
             } else {
                 None
             }
-        })
+        })?;
+        match flaw(&body) {
+            None => Ok(body),
+            Some(what) => Err(DriverError::Unsound {
+                path: self.programs.get(engine).cloned().unwrap_or_default(),
+                what,
+            }),
+        }
     }
 
     fn ask<T>(
@@ -216,6 +231,22 @@ impl Drivers {
         }
         Ok(answer)
     }
+}
+
+/// Why nobody can do what a plan says, if that is so.
+fn flaw(body: &Body) -> Option<&'static str> {
+    let is_tcp = |side: &SideEndpoint| matches!(side.endpoint, Endpoint::Tcp(_));
+    let needs_init = body.takes_sockets || !body.side.is_empty();
+    if !body.side.iter().all(is_tcp) {
+        return Some("a side endpoint is not on TCP");
+    }
+    if needs_init && body.start != Start::OnDemand {
+        return Some("nobody holds the addresses of an instance that starts with the project");
+    }
+    if body.takes_sockets && !matches!(body.upstream, Some(Endpoint::Unix(_))) {
+        return Some("an engine that takes sockets has no upstream on a unix socket");
+    }
+    None
 }
 
 /// What a driver program says of its engine, whatever that is.

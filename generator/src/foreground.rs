@@ -203,6 +203,7 @@ impl Instance {
                     // Clients come here again, and not to what is left of the engine.
                     self.links("link");
                     orphans::stop(&self.activators, &self.plan).await;
+                    sockets::open(&self.sockets);
                     pause(&mut stop).await;
                 }
                 Err(error) => {

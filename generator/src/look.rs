@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, InstanceName, ProjectName,
     error::chain,
-    plan::{Dependency, FORMAT, Start},
+    plan::{Dependency, FORMAT, SideEndpoint, Start},
     status::Phase,
 };
 use doze_units::{Prefix, manager::UnitState};
@@ -24,7 +24,7 @@ use serde::{
 
 use crate::{
     awake,
-    compile::plan_name,
+    compile::{by_name, plan_name},
     config::{File, block::Block},
     dirs::Dirs,
     failure::Failure,
@@ -74,6 +74,8 @@ pub(crate) struct Row {
     pub(crate) group: Group,
     pub(crate) state: &'static str,
     pub(crate) endpoints: Vec<Endpoint>,
+    /// The addresses besides, by their names.
+    pub(crate) side: BTreeMap<String, Endpoint>,
     pub(crate) depends_on: Vec<String>,
     pub(crate) connections: usize,
     pub(crate) holds: usize,
@@ -111,6 +113,7 @@ impl Row {
             group: Group::Service,
             state,
             endpoints: Vec::new(),
+            side: BTreeMap::new(),
             depends_on: Vec::new(),
             connections: 0,
             holds: 0,
@@ -127,6 +130,13 @@ impl Row {
             data: format!("/home/me/.local/share/doze/projects/shop/data/{name}").into(),
             up: None,
         }
+    }
+
+    /// Its addresses, for people.
+    pub(crate) fn places(&self) -> String {
+        let endpoints = self.endpoints.iter().map(ToString::to_string);
+        let side = self.side.iter().map(|(name, at)| format!("{name} {at}"));
+        endpoints.chain(side).collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn is_awake(&self) -> bool {
@@ -187,6 +197,8 @@ struct Installed {
 struct Body {
     #[serde(default)]
     start: Start,
+    #[serde(default)]
+    side: Vec<SideEndpoint>,
     connection: Connection,
 }
 
@@ -266,6 +278,9 @@ impl Look<'_> {
             up: usage.map(|usage| usage.age),
             url: plan.and_then(|plan| plan.body.connection.url.clone()),
             endpoints: plan.map(|plan| plan.endpoints.clone()).unwrap_or_default(),
+            side: plan
+                .map(|plan| by_name(&plan.body.side))
+                .unwrap_or_default(),
         })
     }
 

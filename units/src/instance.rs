@@ -36,6 +36,8 @@ pub struct InstanceUnits<'a> {
     pub endpoints: &'a [Endpoint],
     /// What is bound in place of the unix endpoints.
     pub init_sockets: &'a [InitSocket],
+    /// The engine accepts on the TCP sockets itself.
+    pub takes_sockets: bool,
     /// The socket that wakes the instance.
     pub wake_socket: &'a Utf8Path,
     /// The socket that the activator binds while it runs.
@@ -239,7 +241,7 @@ ExecStopPost=-{activator} unlink {plan}
     }
 
     fn service_links(&self) -> Result<String, UnitError> {
-        if self.init_sockets.is_empty() {
+        if self.init_sockets.is_empty() && !self.takes_sockets {
             return Ok(String::new());
         }
         let activator = escape::program(self.activator.as_str())?;

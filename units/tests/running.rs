@@ -135,6 +135,7 @@ esac"#;
             start: &Start::OnDemand,
             endpoints: &[endpoint, Endpoint::Unix(init_socket.public.clone())],
             init_sockets: &[init_socket],
+            takes_sockets: false,
             wake_socket: &folder.join("wake.sock"),
             status_socket: &folder.join("status $HOME.sock"),
             activator: Utf8Path::from_path(&activator).unwrap(),

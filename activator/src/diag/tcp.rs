@@ -1,4 +1,5 @@
-//! Who owns a TCP socket: the structures of `linux/inet_diag.h`, and what they mean.
+//! Who owns a TCP socket, and who is connected to one: the structures of `linux/inet_diag.h`, and
+//! what they mean.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -12,6 +13,11 @@ const IPPROTO_TCP: u8 = 6;
 /// The states in which a connection exists on this side: `ESTABLISHED`, `FIN_WAIT1`,
 /// `FIN_WAIT2`, `CLOSE_WAIT`, `LAST_ACK`, `CLOSING`. Not one that is only being made, or listens.
 const CONNECTED: [u8; 6] = [1, 4, 5, 8, 9, 11];
+
+/// Those in which somebody is on the other side, or is about to be, whether the connection was
+/// accepted or not: `ESTABLISHED`, `SYN_RECV`, `CLOSE_WAIT`. In the other ones this side has ended
+/// its words: there is somebody as long as a process has the socket.
+const OCCUPIED: [u8; 3] = [1, 3, 8];
 
 /// Where the fields of `struct inet_diag_msg` begin.
 const STATE: usize = 1;
@@ -38,17 +44,49 @@ pub(super) fn request(local: SocketAddr, peer: SocketAddr) -> Option<Vec<u8>> {
             return None;
         }
     };
-    // `struct inet_diag_req_v2`. The kernel ignores the states when it is asked for one socket.
+    // The kernel ignores the states when it is asked for one socket.
+    let body = asked(family, u32::MAX, [peer, local]);
+    Some(message::request(Which::One, &body))
+}
+
+/// The question for all connections of a port, seen from this side.
+pub(super) fn connections(local: SocketAddr) -> Vec<u8> {
+    let (family, any) = match local {
+        SocketAddr::V4(_) => (AF_INET, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+        SocketAddr::V6(_) => (AF_INET6, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
+    };
+    let states = CONNECTED.iter().chain(&OCCUPIED);
+    let states = states.fold(0, |states, state| states | 1 << state);
+    // In a list the kernel goes by the ports alone, of which 0 is any.
+    message::request(Which::All, &asked(family, states, [local, (any, 0).into()]))
+}
+
+/// Whether the socket that the kernel tells of is the connection of somebody to this address.
+pub(super) fn is_somebody_at(body: &[u8], local: SocketAddr) -> bool {
+    let local = canonical(local);
+    let told = || {
+        let (here, _) = ends(body)?;
+        let is_here = if local.ip().is_unspecified() {
+            here.port() == local.port()
+        } else {
+            here == local
+        };
+        let is_open = OCCUPIED.contains(body.get(STATE)?) || u32_at(body, INODE)? != 0;
+        Some(is_here && is_open)
+    };
+    told() == Some(true)
+}
+
+/// A `struct inet_diag_req_v2`: source and destination.
+fn asked(family: u8, states: u32, ends: [SocketAddr; 2]) -> Vec<u8> {
     let mut body = vec![family, IPPROTO_TCP, 0, 0];
-    body.extend([0xff; 4]);
-    body.extend(peer.port().to_be_bytes());
-    body.extend(local.port().to_be_bytes());
-    body.extend(padded(peer.ip()));
-    body.extend(padded(local.ip()));
+    body.extend(states.to_ne_bytes());
+    body.extend(ends.map(|end| end.port().to_be_bytes()).concat());
+    body.extend(ends.map(|end| padded(end.ip())).concat());
     // Any interface, and INET_DIAG_NOCOOKIE.
     body.extend([0; 4]);
     body.extend([0xff; 8]);
-    Some(message::request(Which::One, &body))
+    body
 }
 
 /// The owner that an answer to [`request`] tells. Where there is no such connection the kernel
@@ -116,6 +154,10 @@ mod tests {
 
     impl Told {
         fn owner(&self) -> Owner {
+            owner(&self.body(), address(LOCAL), address(PEER))
+        }
+
+        fn body(&self) -> Vec<u8> {
             let ends = [self.source, self.destination].map(address);
             let ip = |end: SocketAddr| match (self.family, end.ip()) {
                 (AF_INET6, IpAddr::V4(address)) => address.to_ipv6_mapped().into(),
@@ -127,7 +169,7 @@ mod tests {
             body.extend([0; 12 + 12]);
             body.extend(self.uid.to_ne_bytes());
             body.extend(self.inode.to_ne_bytes());
-            owner(&body, address(LOCAL), address(PEER))
+            body
         }
     }
 
@@ -182,6 +224,35 @@ mod tests {
         // Somebody uses the port again, and is not connected yet.
         let connects = Told { state: 2, ..CLIENT };
         assert_eq!(connects.owner(), Owner::Unknown);
+    }
+
+    #[test]
+    fn somebody_is_there_until_this_side_has_closed() {
+        let (local, any) = (address(PEER), address("0.0.0.0:40000"));
+        for (state, inode, there) in [
+            (1, 7, true),
+            // It waits to be accepted.
+            (1, 0, true),
+            (3, 0, true),
+            (8, 0, true),
+            // The server has ended its words, and listens on; or has closed.
+            (5, 7, true),
+            (5, 0, false),
+            (9, 0, false),
+        ] {
+            let body = Told {
+                state,
+                inode,
+                ..CLIENT
+            }
+            .body();
+            assert_eq!(is_somebody_at(&body, local), there, "{state} {inode}");
+            assert_eq!(is_somebody_at(&body, any), there, "{state} {inode}");
+            for other in ["127.0.0.2:40000", LOCAL, "0.0.0.0:6379"] {
+                assert!(!is_somebody_at(&body, address(other)), "{other}");
+            }
+        }
+        assert!(!is_somebody_at(&[AF_INET, 1, 0], local));
     }
 
     #[test]

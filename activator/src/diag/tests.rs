@@ -97,6 +97,29 @@ fn a_client_of_another_user_is_theirs() {
     assert_eq!(owner(&accepted), Owner::Unknown);
 }
 
+#[test]
+fn tcp_clients_are_counted_until_the_engine_has_closed_them() {
+    for (bound, host) in [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "127.0.0.1"),
+    ] {
+        let (listener, client) = waiting(bound, host);
+        let count = || tcp_connections(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(count(), 1, "{bound}");
+        let port = listener.local_addr().unwrap().port();
+        let other = TcpStream::connect((host, port)).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(count(), 2, "{bound}");
+        drop((client, other));
+        assert_eq!(count(), 2, "{bound}: the engine has not seen it");
+        drop(accepted);
+        drop(listener.accept().unwrap());
+        assert_eq!(count(), 0, "{bound}");
+    }
+}
+
 /// A unix socket that listens, in a folder of its own.
 struct Unix {
     folder: tempfile::TempDir,

@@ -61,7 +61,7 @@ impl Workshop {
             },
         };
         Self {
-            surroundings: Surroundings::of(&plan, &member, None).unwrap(),
+            surroundings: Surroundings::of(&plan, &member, &[]).unwrap(),
             log: Log::open(&path(folder, "log")).unwrap(),
             place: None,
         }

@@ -39,7 +39,7 @@ pub(crate) const ACTIVATOR: &str = env!("CARGO_BIN_EXE_doze-activator");
 const REDIS: &str = "/usr/bin/redis-server";
 
 /// Nothing here takes this long, unless it hangs.
-const BOUND: Duration = Duration::from_secs(30);
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
 /// Polls until there is something; panics with the last thing seen when that takes too long.
 pub(crate) fn until<T, S: Debug>(what: &str, mut look: impl FnMut() -> Result<T, S>) -> T {
@@ -61,6 +61,8 @@ pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) plan: Plan,
     clients: TcpListener,
+    /// Those of the side endpoints.
+    pub(crate) side: Vec<TcpListener>,
     wake: UnixListener,
 }
 
@@ -106,6 +108,7 @@ impl World {
             folder,
             plan,
             clients,
+            side: Vec::new(),
             wake,
         }
     }
@@ -161,7 +164,7 @@ impl World {
         self.plan.body = redis_body(&self.plan.paths.run, &self.plan.paths.data);
     }
 
-    /// Starts the activator as an init system would, its listeners at 3 and 4; the one for clients
+    /// Starts the activator as an init system would, its listeners from 3 on; the one for clients
     /// only where it has an endpoint.
     pub(crate) fn activate(&self) -> Activator {
         self.activate_with(None)
@@ -175,6 +178,7 @@ impl World {
         if !self.plan.endpoints.is_empty() {
             passed.insert(0, self.clients.as_fd());
         }
+        passed.extend(self.side.iter().map(AsFd::as_fd));
         let count = passed.len();
         let mappings = passed.into_iter().zip(3..).map(|(fd, child_fd)| FdMapping {
             parent_fd: fd.try_clone_to_owned().unwrap(),

@@ -102,11 +102,16 @@ impl Condition {
 }
 
 impl Plan {
+    /// All addresses of the instance, as clients name them: the client endpoints, and those besides.
+    pub fn addresses(&self) -> impl Iterator<Item = &Endpoint> {
+        let side = self.body.side.iter().map(|side| &side.endpoint);
+        self.endpoints.iter().chain(side)
+    }
+
     /// The addresses that the init system binds for clients: a TCP endpoint itself, and the init
     /// socket of a unix endpoint.
     pub fn bound(&self) -> impl Iterator<Item = Endpoint> {
-        self.endpoints
-            .iter()
+        self.addresses()
             .map(|endpoint| match self.init_socket(endpoint) {
                 Some(path) => Endpoint::Unix(path.to_owned()),
                 None => endpoint.clone(),
@@ -189,9 +194,10 @@ pub struct Body {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub side: Vec<SideEndpoint>,
     /// The last member inherits listening sockets as `sd_listen_fds(3)` describes: the unix upstream,
-    /// which the activator binds, and behind it the TCP sockets of the init system, whose clients it
-    /// accepts itself then. Only for an instance that is open to everybody, for nobody looks at who
-    /// connects.
+    /// which the activator binds, and behind it, in the order of the endpoints, the TCP sockets of the
+    /// init system, whose clients it accepts itself then. It closes them when it stops, and never
+    /// shuts them down. For an instance that is not open to everybody there is the upstream alone:
+    /// somebody has to look at who connects.
     #[serde(default, skip_serializing_if = "is_false")]
     pub takes_sockets: bool,
     /// The shortest exchange that shows the engine at work, if it has one.

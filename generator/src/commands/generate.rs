@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
         super::up::refuse_taken_name(context, &project.name, &project.source)?;
     }
     for plan in &compiled.plans {
-        let mut endpoints = plan.endpoints.iter();
+        let mut endpoints = plan.addresses();
         endpoints
             .try_for_each(|endpoint| ports::refuse_file(endpoint, plan.init_socket(endpoint)))?;
     }

@@ -192,7 +192,7 @@ fn write(compiled: &Compiled, roots: &Roots, step: &Step) -> Result<(), Failure>
 /// Where an instance is: `held` by somebody else, or bound by the process itself.
 fn line(plan: &Plan, held: &str, own: &str) -> String {
     let what = if starts_with_project(plan) { own } else { held };
-    let places: Vec<_> = plan.endpoints.iter().map(ToString::to_string).collect();
+    let places: Vec<_> = plan.addresses().map(ToString::to_string).collect();
     let (name, engine, places) = (&plan.instance, &plan.engine, places.join(", "));
     if places.is_empty() {
         return format!("{name} ({engine}): {what}");

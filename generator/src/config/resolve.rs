@@ -223,6 +223,8 @@ impl<'a> Resolving<'a> {
         };
         let body = self.drivers.plan(&block.engine, call)?;
         context.refuse_paths(&body, &places, problems);
+        let side = context.side(&own.value, &body);
+        self.claims.add(self.file, block, &side, problems);
         let attributes = attributes(block, &endpoints, &body, own.sensitive);
         self.known.insert(block.name.to_string(), Some(attributes));
         Ok(Some(Instance {

@@ -47,6 +47,7 @@ fn temporary_files_are_private_unless_something_needed_lies_among_them() {
         start: &Start::OnDemand,
         endpoints: &["unix:/srv/app.sock".parse().unwrap()],
         init_sockets: &[],
+        takes_sockets: false,
         wake_socket: "/srv/wake.sock".into(),
         status_socket: "/srv/status.sock".into(),
         activator: "/srv/activator".into(),

@@ -47,6 +47,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
             ".s.PGSQL.5432",
             "init.sock",
         )],
+        takes_sockets: false,
         wake_socket: "/run/user/1000/doze/shop/app/wake.sock".into(),
         status_socket: "/run/user/1000/doze/shop/app/status.sock".into(),
         activator: "/usr/bin/true".into(),
@@ -77,6 +78,7 @@ pub(crate) fn plain() -> Vec<UnitFile> {
         engine: &valkey,
         endpoints: &[endpoint("127.0.0.1:6379")],
         init_sockets: &[],
+        takes_sockets: true,
         wake_socket: "/run/user/1000/doze/shop/cache/wake.sock".into(),
         status_socket: "/run/user/1000/doze/shop/cache/status.sock".into(),
         plan: "/home/ada/.local/share/doze/projects/shop/plans/cache.json".into(),
@@ -122,6 +124,7 @@ fn processes(
                 &[]
             },
             environment: Some("/home/ada/.local/share/doze/projects/shop/environment".into()),
+            takes_sockets: false,
             ..*base
         };
         files.extend([process.socket().unwrap(), process.service().unwrap()]);
@@ -160,6 +163,7 @@ pub(crate) fn hostile(dir: &Utf8Path) -> Vec<UnitFile> {
             init_socket(run, "ends in a backslash\\", "init\\"),
             init_socket(run, "ends in a blank ", "init "),
         ],
+        takes_sockets: false,
         wake_socket: &run.join("wake.sock"),
         status_socket: &run.join("status.sock"),
         activator: &hostile_activator(dir),

@@ -193,7 +193,8 @@ impl World {
             }
             State::Idling { .. } => {
                 so(joined, "counts", place)?;
-                so(self.armed == Some(Timer::Idle), "never sleeps", place)?;
+                let goes_on = self.looking || self.armed == Some(Timer::Idle);
+                so(goes_on, "never sleeps", place)?;
                 so(self.swapped, "a detour", place)?;
             }
             State::Looking { .. } => {

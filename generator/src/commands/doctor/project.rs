@@ -106,13 +106,13 @@ fn ports(compiled: &Compiled, is_bound: impl Fn(&InstanceName) -> bool) -> Vec<R
         .iter()
         .filter(|plan| !is_bound(&plan.instance))
     {
-        for endpoint in &plan.endpoints {
+        for endpoint in plan.addresses() {
             if let Err(error) = ports::check(endpoint, plan.init_socket(endpoint)) {
                 found.push(taken(plan, endpoint, &error));
             }
         }
     }
-    let all = compiled.plans.iter().map(|plan| plan.endpoints.len());
+    let all = compiled.plans.iter().map(|plan| plan.addresses().count());
     let well = format!(
         "nobody else has one of the {} addresses",
         all.sum::<usize>()

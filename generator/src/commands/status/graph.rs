@@ -48,12 +48,11 @@ impl<'a> Tree<'a> {
     /// Adds an instance and what it depends on; `first` stands before its name, `rest` before
     /// those below.
     fn add(&mut self, row: &'a Row, first: &str, rest: &str) {
-        let endpoints: Vec<_> = row.endpoints.iter().map(ToString::to_string).collect();
         self.rows.push(vec![
             format!("{first}{}", row.name),
             show::engine(row),
             row.state.to_owned(),
-            endpoints.join(", "),
+            row.places(),
         ]);
         if !self.told.insert(row.name.as_str()) {
             return;

@@ -91,8 +91,7 @@ fn footer(rows: &[Row]) -> String {
 
 fn cells(row: &Row) -> Vec<String> {
     let dash = || "-".to_owned();
-    let endpoints: Vec<_> = row.endpoints.iter().map(ToString::to_string).collect();
-    let endpoints = Some(endpoints.join(", ")).filter(|text| !text.is_empty());
+    let places = Some(row.places()).filter(|text| !text.is_empty());
     let depends_on = Some(row.depends_on.join(", ")).filter(|text| !text.is_empty());
     let sleeps_in = row.sleeps_in_ms.map(Duration::from_millis);
     let never = (row.is_awake() && !row.sleeps).then(|| "never".to_owned());
@@ -104,7 +103,7 @@ fn cells(row: &Row) -> Vec<String> {
         row.memory_bytes.map_or_else(dash, bytes),
         row.cpu_percent.map_or_else(dash, percent),
         sleeps_in.map(duration::show).or(never).unwrap_or_else(dash),
-        endpoints.unwrap_or_else(dash),
+        places.unwrap_or_else(dash),
         depends_on.unwrap_or_else(dash),
     ]
 }

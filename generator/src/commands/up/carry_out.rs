@@ -216,12 +216,11 @@ fn refuse_impossible(changes: &mut Vec<InstanceChange<'_>>, observed: &Observed)
         let held = observed
             .installed_plan(&change.plan.instance)
             .filter(|_| change.bound)
-            .map(|plan| plan.endpoints)
+            .map(|plan| plan.addresses().cloned().collect::<Vec<_>>())
             .unwrap_or_default();
         let mut new = change
             .plan
-            .endpoints
-            .iter()
+            .addresses()
             .filter(|endpoint| !held.contains(endpoint));
         let check = |endpoint| ports::check(endpoint, change.plan.init_socket(endpoint));
         match new.try_for_each(check) {

@@ -15,7 +15,7 @@ use crate::{
         block::{Block, Listen, META_KEYS, version_in_toml},
         reader::At,
         scope::Evaluated,
-        toml_tree::Table,
+        toml_tree::{Table, Value},
     },
     diagnostic::{Code, Diagnostic, Span, nearest},
     dirs::Dirs,
@@ -226,6 +226,19 @@ impl Context<'_> {
         }
     }
 
+    /// The addresses besides the endpoints, each where its port stands in the block; for the driver
+    /// has made them of its own keys, or of nothing.
+    pub(super) fn side(&self, own: &Table, body: &Body) -> Vec<(Endpoint, Span)> {
+        let place = |endpoint: &Endpoint| {
+            let mut items = own.0.values();
+            let item = items.find(|item| is_of(&item.value, endpoint));
+            item.map_or(&self.block.name_span, |item| &item.span)
+                .clone()
+        };
+        let side = body.side.iter().map(|side| &side.endpoint);
+        side.map(|at| (at.clone(), place(at))).collect()
+    }
+
     /// A driver's problem at its place in the file.
     fn place(&self, own: &Table, problem: Problem) -> Diagnostic {
         let (code, span) = match own.locate(&problem.at) {
@@ -249,6 +262,15 @@ impl Context<'_> {
         let message = format!("`{name}` {}", problem.message);
         Diagnostic::new(code, span, message).maybe_hint(hint)
     }
+}
+
+/// Whether this value says where an endpoint is: its port, or all of it.
+fn is_of(value: &Value, endpoint: &Endpoint) -> bool {
+    let Endpoint::Tcp(address) = endpoint else {
+        return false;
+    };
+    let port = i64::from(address.port());
+    value.as_integer() == Some(port) || value.as_text() == Some(address.to_string().as_str())
 }
 
 fn installed(engine: &EngineName, toolchains: &[Toolchain]) -> String {

@@ -118,9 +118,9 @@ fn rows<'a>(model: &'a Model, instance: &'a look::Row, wide: u16) -> Vec<Row<'a>
     if let Some(url) = &instance.url {
         rows.push(Row::new("url", without_password(url)));
     }
-    if !instance.endpoints.is_empty() {
-        let endpoints: Vec<_> = instance.endpoints.iter().map(ToString::to_string).collect();
-        rows.push(Row::new("endpoint", endpoints.join(", ")));
+    let places = instance.places();
+    if !places.is_empty() {
+        rows.push(Row::new("endpoint", places));
     }
     let history = model.history.get(&instance.name);
     rows.push(curve(
