@@ -28,7 +28,7 @@ const PYTHON: &str = "/usr/bin/python3";
 
 /// The driver of `odd`. The engine says to whoever asks who that is; told to stop, it takes a while
 /// and answers nobody.
-const DRIVER: &str = r##"#!/usr/bin/python3
+const DRIVER: &str = r#"#!/usr/bin/python3
 import json, sys
 
 ENGINE = r"""
@@ -88,7 +88,7 @@ for line in sys.stdin:
     }
     said = verb if verb == "provision" else {verb: answer[verb](question)}
     print(json.dumps({"answer": said}), flush=True)
-"##;
+"#;
 
 /// A project of this one instance, which is up, and its ports: its own, and the one besides.
 fn project(mode: Mode, idle_timeout: &str, open_to: &str) -> Option<(Project, u16, u16)> {
