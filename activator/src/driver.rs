@@ -154,7 +154,7 @@ pub(crate) mod tests {
 
     pub(crate) const PLAN: &str = r#"{"format":1,"revision":"r","project":"p","instance":"i","engine":"e",
         "idle_timeout_ms":null,"endpoints":[],"init_sockets":[],"open_to":"user","paths":{"wake_socket":"/w","status_socket":"/s",
-        "lock":"/l","data":"/d","run":"/r","log":"/g"},"driver":"/driver","launcher":[],
+        "lock":"/l","data":"/d","run":"/r","log":"/g","templates":"/t"},"driver":"/driver","launcher":[],
         "body":{"provision":{"fingerprint":"f","block":{"a":[1]}},"files":[],"members":[],
         "upstream":"unix:/u","hello":{"send":"","ready":"","busy":[]},
         "connection":{"variable":"V","url":"u"},"clients_speak_first":true,"generates_code":false}}"#;

@@ -316,7 +316,8 @@ fn instance_units(
         .filter_map(|socket| socket.public.parent())
         .filter(|folder| !folder.starts_with(&sockets))
         .collect();
-    let writable: Vec<&Utf8Path> = [folder.as_path(), sockets.as_path()]
+    let templates = plan.paths.templates.as_path();
+    let writable: Vec<&Utf8Path> = [folder.as_path(), sockets.as_path(), templates]
         .into_iter()
         .chain(public)
         .collect();

@@ -101,6 +101,11 @@ impl Dirs {
         self.home.join("store")
     }
 
+    /// What drivers clone new data directories from, shared by all projects.
+    pub fn templates(&self) -> Utf8PathBuf {
+        self.home.join("templates")
+    }
+
     /// The folder of everything that belongs to a project.
     pub fn project(&self, project: &ProjectName) -> Utf8PathBuf {
         self.home.join("projects").join(project.as_str())
@@ -172,6 +177,7 @@ impl Dirs {
                 .project(project)
                 .join("logs")
                 .join(format!("{instance}.log")),
+            templates: self.templates(),
         }
     }
 }

@@ -55,10 +55,11 @@ pub(crate) fn settings(needs: &Needs<'_>) -> Result<String, EscapeError> {
 /// Left out, for an unprivileged process that cannot gain privileges may not do it anyway:
 /// `ProtectKernel*=`, `ProtectClock=`, `ProtectHostname=`.
 fn namespaces(needs: &Needs<'_>) -> Result<String, EscapeError> {
+    // The dash: one that is not there is no reason to fail. Who needs it says so better.
     let folders = needs.writable.iter();
     let writable = repeated(
         "ReadWritePaths",
-        folders.map(|path| escape::item(path.as_str())),
+        folders.map(|path| escape::item(&format!("-{path}"))),
     )?;
     // Where it cannot be private, it has to stay writable.
     let tmp = if needs.uses_tmp {

@@ -36,7 +36,7 @@ impl World {
             "open_to": "user",
             "init_sockets": [{ "public": public, "path": at("init.sock") }],
             "paths": { "wake_socket": "/w", "status_socket": "/s", "lock": "/l", "data": "/d",
-                "run": "/r", "log": "/g" },
+                "run": "/r", "log": "/g", "templates": "/t" },
             "driver": "/driver", "launcher": [],
             "body": {
                 "provision": { "fingerprint": "f", "block": null }, "files": [], "members": [],

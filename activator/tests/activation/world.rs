@@ -99,6 +99,7 @@ impl World {
                 data: path("data"),
                 run: path("run"),
                 log: path("log/cache.log"),
+                templates: path("templates"),
             },
             driver: path("no-driver"),
             launcher: Vec::new(),

@@ -166,6 +166,9 @@ pub struct Paths {
     pub run: Utf8PathBuf,
     /// What the activator and the engine print; bounded by the activator.
     pub log: Utf8PathBuf,
+    /// The folder of the templates that drivers clone new data directories from: the same for all
+    /// instances of the user.
+    pub templates: Utf8PathBuf,
 }
 
 /// What the driver says of one instance: everything an activator does that depends on the engine.

@@ -2,7 +2,7 @@
 //!
 //! Owns the [`Driver`] trait, the loop that lets a driver speak the driver protocol over its
 //! standard input and output, the parting with a refused [`Client`], the reading of an engine's
-//! block from one table of its keys, what every plan begins with, and (feature `conformance`) the
+//! block from one table of its keys, what every plan begins with, the templates of data directories, and (feature `conformance`) the
 //! checks that every driver has to pass. It must not know any engine.
 
 mod about;
@@ -13,6 +13,7 @@ mod driver;
 pub mod plan;
 mod refuse;
 mod stdio;
+pub mod template;
 pub mod url;
 
 pub use about::{About, AboutError, USUAL_FOLDERS};

@@ -71,7 +71,8 @@ pub enum StoreCommand {
     /// Remove what no project of this user needs
     ///
     /// What a project refers to stays, by a plan or by the `doze.lock` beside its `doze.toml`. A
-    /// project is known from its first `doze up` or `doze generate` on. Prints what it removes.
+    /// project is known from its first `doze up` or `doze generate` on. Templates go as well; the next
+    /// new instance makes its own. Prints what it removes.
     Gc,
 }
 

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Plan, exit::Exit};
 use doze_registry::{
     Kind, Package, Store, Triple,
+    lock::FileLock,
     pins::{Archives, Pins, Source},
 };
 
@@ -14,6 +15,7 @@ use super::Context;
 use crate::{
     dirs::SOURCE,
     failure::Failure,
+    fsx::missing_is_none,
     output::{complain, print, print_lines},
     registered::{self, Registration},
     supply::{LOCK_NAME, SupplyError},
@@ -62,12 +64,42 @@ pub(super) fn gc(context: &Context) -> Result<(), Failure> {
             Registration::read(&file).map_err(Failure::io(format!("read {file}")))?;
         keep.extend(pinned(&store, &registration.source)?);
     }
-    let removed = store.gc(&keep).map_err(SupplyError::from)?;
+    let mut removed = store.gc(&keep).map_err(SupplyError::from)?;
+    removed.extend(templates(&context.dirs.templates())?);
     let lines: Vec<_> = removed
         .iter()
         .map(|path| format!("removed {path}"))
         .collect();
     print_lines(&lines).map_err(Failure::io("print"))
+}
+
+/// Removes the templates, which are made anew where they are needed, and what is left of those that
+/// were not finished; but none that somebody is at.
+fn templates(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let mut removed = Vec::new();
+    for path in folders(folder).map_err(Failure::io(format!("list {folder}")))? {
+        let name = path.file_name().unwrap_or_default();
+        let unfinished = name.strip_prefix('.').map(|rest| rest.strip_suffix(".new"));
+        let Some(key) = unfinished.unwrap_or(Some(name)) else {
+            // The locks.
+            continue;
+        };
+        let Some(_lock) = FileLock::attempt(&folder.join(".locks").join(key))? else {
+            continue;
+        };
+        // Half a template is never at the place of a whole one.
+        let aside = folder.join(format!(".{key}.new"));
+        let remove = || {
+            if path != aside {
+                missing_is_none(fs::remove_dir_all(&aside))?;
+                fs::rename(&path, &aside)?;
+            }
+            fs::remove_dir_all(&aside)
+        };
+        missing_is_none(remove()).map_err(Failure::io(format!("remove {path}")))?;
+        removed.push(path);
+    }
+    Ok(removed)
 }
 
 /// What is in a folder; nothing if there is none.
@@ -124,4 +156,30 @@ fn pinned(store: &Store, file: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
     let modules =
         modules.filter_map(|(name, pin)| tree(Kind::Module, name, &pin.version, &pin.archives));
     Ok(engines.chain(modules).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_go_unless_somebody_is_at_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| Utf8PathBuf::from_path_buf(folder.path().join(name)).unwrap();
+        for name in ["one/base", "two", ".two.new/half", ".three.new", "used"] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
+        let used = FileLock::attempt(&path(".locks/used")).unwrap();
+        let mut removed = templates(&path("")).unwrap();
+        removed.sort();
+        // What was left of the second one may have been found first, or have gone with it.
+        removed.retain(|removed| *removed != path(".two.new"));
+        assert_eq!(removed, [".three.new", "one", "two"].map(path));
+        assert_eq!(templates(&path("")).unwrap(), [""; 0]);
+        let left: BTreeSet<_> = folders(&path("")).unwrap().into_iter().collect();
+        assert_eq!(left, [".locks", "used"].map(path).into());
+        drop(used);
+        assert_eq!(templates(&path("")).unwrap(), [path("used")]);
+        assert_eq!(templates(&path("nowhere")).unwrap(), [""; 0]);
+    }
 }

@@ -240,6 +240,7 @@ impl World {
                 data: call.data,
                 run: call.run,
                 log: self.path("log"),
+                templates: self.path("templates"),
             },
             driver: self.driver.clone(),
             launcher: self.launcher.clone(),

@@ -7,7 +7,7 @@ use crate::tree::Tree;
 
 fn plan(instance: &str) -> Plan {
     let paths = serde_json::json!({"wake_socket": "/w", "status_socket": "/s", "lock": "/l",
-        "data": "/d", "run": "/r", "log": "/g"});
+        "data": "/d", "run": "/r", "log": "/g", "templates": "/t"});
     serde_json::from_value(serde_json::json!({
         "format": 1, "revision": "r", "project": "shop", "instance": instance, "engine": "e",
         "idle_timeout_ms": null, "endpoints": [], "init_sockets": [], "open_to": "user",
