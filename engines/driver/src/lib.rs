@@ -3,6 +3,8 @@
 //! Owns the [`Driver`] trait, the loop that lets a driver speak the driver protocol over its
 //! standard input and output, the parting with a refused [`Client`], the reading of an engine's
 //! block from one table of its keys, what every plan begins with, the templates of data directories, and (feature `conformance`) the
+//! block from one table of its keys, what every plan begins with, the protocol that several engines
+//! share, and (feature `conformance`) the
 //! checks that every driver has to pass. It must not know any engine.
 
 mod about;
@@ -12,6 +14,7 @@ pub mod conformance;
 mod driver;
 pub mod plan;
 mod refuse;
+pub mod resp;
 mod stdio;
 pub mod template;
 pub mod url;

@@ -10,8 +10,6 @@ mod config;
 mod describe;
 mod plan;
 mod provision;
-mod refuse;
-mod resp;
 
 use std::io;
 
@@ -19,7 +17,7 @@ use doze_contract::{
     plan::Body,
     protocol::{PlanCall, ProvisionCall},
 };
-use doze_driver::{About, Client, Driver, PlanError, Refusal};
+use doze_driver::{About, Client, Driver, PlanError, Refusal, resp};
 
 pub use provision::ProvisionError;
 
@@ -52,6 +50,6 @@ impl Driver for Valkey {
     }
 
     fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {
-        refuse::refuse(refusal, client)
+        resp::refuse(refusal, client)
     }
 }
