@@ -22,6 +22,6 @@ pub use refusal::{Refusing, refused};
 pub use report::{Finding, Outcome};
 pub use rules::Subject;
 pub use session::{Session, SessionError};
-pub use toolchain::toolchains;
+pub use toolchain::{or_skipped, toolchains};
 pub use wait::until;
 pub use world::{World, WorldError, launcher};

@@ -1,6 +1,13 @@
-//! Finding the engines that are installed, for tests. It must not know any engine.
+//! Finding the engines that are installed, for tests, and saying it where there is none. It must not
+//! know any engine.
 
-use std::{env, process::Command};
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{self, Write},
+    process::Command,
+    thread,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Version, protocol::Toolchain};
@@ -19,6 +26,24 @@ pub fn toolchains(about: &About) -> Vec<Toolchain> {
             && found.iter().all(|other| other.version != toolchain.version)
         {
             found.push(toolchain);
+        }
+    }
+    found
+}
+
+/// What was `found` of something that a test runs and that no package installs. If it is nothing, the
+/// test is skipped in effect, which is said on standard error and in the file that
+/// `DOZE_TESTS_SKIPPED` names.
+pub fn or_skipped<T>(what: &str, found: Vec<T>) -> Vec<T> {
+    if found.is_empty() {
+        let thread = thread::current();
+        let test = thread.name().unwrap_or("a test");
+        let line = format!("NOT SHOWN: {test}: skipped, there is no {what}\n");
+        // Not `eprint!`, which the test harness would keep to itself.
+        drop(io::stderr().write_all(line.as_bytes()));
+        if let Some(path) = env::var_os("DOZE_TESTS_SKIPPED") {
+            let list = OpenOptions::new().create(true).append(true).open(path);
+            drop(list.and_then(|mut list| list.write_all(line.as_bytes())));
         }
     }
     found
