@@ -1,0 +1,173 @@
+//! Making a data directory, and bringing an old one up to date: the Postgres cluster, and the
+//! extension in it. No server and no client is needed for it: `postgres --single` takes the
+//! statements. It must not know how the server is run.
+
+use std::{
+    fs::{self, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    process::{Command, ExitStatus, Stdio},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use doze_contract::{Version, protocol::ProvisionCall};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::PRELOADED,
+    plan::{CLUSTER, SUPERUSER, environment},
+};
+
+/// All that the data directory depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Facts {
+    /// The version of FerretDB, which needs a version of DocumentDB of its own.
+    pub(crate) version: Version,
+}
+
+impl Facts {
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("ferret {}", self.version)
+    }
+}
+
+/// Why there is no data directory.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The plan is not one of this driver.
+    #[error("the plan is not one of this driver")]
+    Foreign,
+    /// Another major version of Postgres made the data directory.
+    #[error(
+        "PostgreSQL {found} made the data directory and PostgreSQL {there} cannot open it; put the \
+         old programs back, or dump and restore the data"
+    )]
+    Major {
+        /// The version that made it.
+        found: String,
+        /// The version beside FerretDB.
+        there: String,
+    },
+    /// A file or folder of the data directory.
+    #[error("cannot prepare {0}")]
+    File(Utf8PathBuf, #[source] io::Error),
+    /// A program cannot be run.
+    #[error("cannot run {0}")]
+    Start(Utf8PathBuf, #[source] io::Error),
+    /// A program failed.
+    #[error("{program} failed with {status}: {output}")]
+    Failed {
+        /// The program.
+        program: Utf8PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it printed on standard error.
+        output: String,
+    },
+}
+
+pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
+    let members = &call.plan.body.members;
+    let postgres = members.first().and_then(|member| member.argv.first());
+    let postgres = Utf8Path::new(postgres.ok_or(ProvisionError::Foreign)?);
+    if call.fresh {
+        make(postgres, &call.data)
+    } else {
+        demand_major(postgres, &call.data)?;
+        // Says nothing if it is the one that is installed.
+        let update = ["documentdb_core", "documentdb"];
+        let update = update.map(|name| format!("ALTER EXTENSION {name} UPDATE;"));
+        single(postgres, &call.data, &update.concat(), false)
+    }
+}
+
+/// What a template is made of: nothing in it depends on the instance.
+fn make(postgres: &Utf8Path, data: &Utf8Path) -> Result<(), ProvisionError> {
+    fs::set_permissions(data, Permissions::from_mode(0o700))
+        .map_err(|error| ProvisionError::File(data.to_owned(), error))?;
+    let cluster = data.join(CLUSTER);
+    let arguments = [
+        "-D",
+        cluster.as_str(),
+        "-U",
+        SUPERUSER,
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+        "--no-instructions",
+    ];
+    run(&postgres.with_file_name("initdb"), &arguments, "")?;
+    single(postgres, data, "CREATE EXTENSION documentdb CASCADE;", true)
+}
+
+fn demand_major(postgres: &Utf8Path, data: &Utf8Path) -> Result<(), ProvisionError> {
+    let path = data.join(CLUSTER).join("PG_VERSION");
+    let found = fs::read_to_string(&path).map_err(|error| ProvisionError::File(path, error))?;
+    let found = found.trim();
+    let said = run(postgres, &["--version"], "")?;
+    let there = Version::find_in(&said).map_or(said, |version| version.major().to_string());
+    if found == there {
+        Ok(())
+    } else {
+        Err(ProvisionError::Major {
+            found: found.to_owned(),
+            there,
+        })
+    }
+}
+
+/// Runs one line of statements in the single-user mode of the server.
+fn single(
+    postgres: &Utf8Path,
+    data: &Utf8Path,
+    statements: &str,
+    fresh: bool,
+) -> Result<(), ProvisionError> {
+    let cluster = data.join(CLUSTER);
+    let preloaded = format!("shared_preload_libraries={PRELOADED}");
+    let mut arguments = vec!["--single", "-D", cluster.as_str()];
+    let mut set = |setting| arguments.extend(["-c", setting]);
+    set(&preloaded);
+    set("cron.database_name=postgres");
+    set("exit_on_error=on");
+    set("log_checkpoints=off");
+    if fresh {
+        // The caller makes a fresh directory durable as a whole.
+        set("fsync=off");
+    }
+    arguments.push("postgres");
+    run(postgres, &arguments, &format!("{statements}\n"))?;
+    Ok(())
+}
+
+/// Runs `program` with nothing of our environment and gives what it prints on standard output.
+/// `input` is short enough for the buffer of a pipe.
+fn run(program: &Utf8Path, arguments: &[&str], input: &str) -> Result<String, ProvisionError> {
+    let failed = |error| ProvisionError::Start(program.to_owned(), error);
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that left before it read its input has said why.
+        drop(pipe.write_all(input.as_bytes()));
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(ProvisionError::Failed {
+        program: program.to_owned(),
+        status: output.status,
+        output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
