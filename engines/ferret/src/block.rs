@@ -32,8 +32,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "durable",
         kind: Kind::Flag { default: false },
-        doc: "Waits for the disk at each commit. Without it a crash of the machine may lose the \
-              data; one of the engine does not.",
+        doc: "Waits for the disk at each commit. Without it a crash of the engine may lose the last \
+              moment, and one of the machine everything.",
     },
     Key {
         name: "settings",

@@ -21,7 +21,7 @@ pub(crate) fn text(durable: bool, run: &Utf8Path) -> String {
     config.set("documentdb.localhost_connection_string", host);
     config.comment("Passwords are for the declared users alone, whatever they are.");
     config.set("documentdb.enableUsernamePasswordConstraints", "off");
-    config.comment("Safe against a crash of the server, or of the machine as well.");
+    config.comment("What a crash may cost.");
     for name in ["fsync", "synchronous_commit", "full_page_writes"] {
         config.set(name, if durable { "on" } else { "off" });
     }

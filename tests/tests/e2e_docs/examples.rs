@@ -17,6 +17,8 @@ fn generate(world: &World, toml: &str) -> Command {
         ("postgres", "postgres (PostgreSQL) 17.4"),
         ("initdb", "initdb (PostgreSQL) 17.4"),
         ("valkey-server", "Valkey server v=8.1.8 sha=0 malloc=libc"),
+        ("kvrocks", "kvrocks version: 2.15.0"),
+        ("ferretdb", "version: v2.7.0"),
     ] {
         let script = format!("#!/bin/sh\necho '{says}'\n");
         let path = world.write(format!("engines/{program}"), &script);
@@ -28,7 +30,9 @@ fn generate(world: &World, toml: &str) -> Command {
         .args(["generate", "--out", "../out"])
         .current_dir(world.home().join("page"))
         .env("DOZE_POSTGRES_BINDIR", world.dir().join("engines"))
-        .env("DOZE_VALKEY_BINDIR", world.dir().join("engines"));
+        .env("DOZE_VALKEY_BINDIR", world.dir().join("engines"))
+        .env("DOZE_KVROCKS_BINDIR", world.dir().join("engines"))
+        .env("DOZE_FERRET_BINDIR", world.dir().join("engines"));
     command
 }
 

@@ -68,18 +68,7 @@ fn section(about: &Description) -> String {
         }
     }
     write!(text, "\n### Keys of {engine}\n\n{}", keys(&about.schema)).expect("memory");
-    let properties = about.schema.get("properties").and_then(Value::as_object);
-    for (key, schema) in properties.into_iter().flatten() {
-        let inner = schema.get("additionalProperties");
-        if let Some(inner) = inner.filter(|inner| inner.get("properties").is_some()) {
-            write!(
-                text,
-                "\n#### {key}\n\n`[{engine}.INSTANCE.{key}.NAME]`\n\n{}",
-                keys(inner)
-            )
-            .expect("memory");
-        }
-    }
+    tables(&mut text, &format!("{engine}.INSTANCE"), &about.schema);
     if !about.attributes.is_empty() {
         writeln!(
             text,
@@ -91,4 +80,17 @@ fn section(about: &Description) -> String {
         }
     }
     text
+}
+
+/// The keys of the tables that a user names, and of those inside them.
+fn tables(text: &mut String, path: &str, schema: &Value) {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    for (key, schema) in properties.into_iter().flatten() {
+        let inner = schema.get("additionalProperties");
+        if let Some(inner) = inner.filter(|inner| inner.get("properties").is_some()) {
+            let path = format!("{path}.{key}.NAME");
+            write!(text, "\n#### {key}\n\n`[{path}]`\n\n{}", keys(inner)).expect("memory");
+            tables(text, &path, inner);
+        }
+    }
 }
