@@ -85,7 +85,7 @@ fn bash_completes_commands_and_what_the_project_has() {
     assert_eq!(bash(&world, &["doze", "--profile", ""]), ["ci"]);
     assert_eq!(
         bash(&world, &["doze", "info", ""]),
-        ["postgres", "process", "valkey"]
+        ["ferret", "kvrocks", "postgres", "process", "valkey"]
     );
     assert_eq!(bash(&world, &["doze", "completions", "z"]), ["zsh"]);
 }

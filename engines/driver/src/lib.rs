@@ -4,8 +4,8 @@
 //! standard input and output, the parting with a refused [`Client`], the reading of an engine's
 //! block from one table of its keys, what every plan begins with, the templates of data directories, and (feature `conformance`) the
 //! block from one table of its keys, what every plan begins with, the protocol that several engines
-//! share, and (feature `conformance`) the
-//! checks that every driver has to pass. It must not know any engine.
+//! share, and (feature `conformance`) the checks that every driver has to pass. It must not know any
+//! engine.
 
 mod about;
 pub mod block;

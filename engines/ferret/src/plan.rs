@@ -36,6 +36,9 @@ pub(crate) const SUPERUSER: &str = "postgres";
 /// Crash recovery may have to read a gigabyte of WAL from a slow disk.
 const READY_WITHIN: Duration = Duration::from_mins(5);
 
+/// FerretDB has nothing to recover. Without the extension it would say for ever that it is not ready.
+const FERRETDB_READY_WITHIN: Duration = Duration::from_mins(1);
+
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Seeds may be large.
@@ -91,7 +94,8 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
             client: Some(mongosh(endpoint, user)),
         },
         clients_speak_first: true,
-        generates_code: false,
+        // DocumentDB may have regular expressions compiled to machine code, by PCRE.
+        generates_code: true,
     })
 }
 
@@ -224,7 +228,7 @@ fn ferretdb(
         cwd: call.data.clone(),
         pid_file: None,
         ready: Readiness::Hello,
-        ready_within: READY_WITHIN,
+        ready_within: FERRETDB_READY_WITHIN,
         stop: Stop {
             say: None,
             signal: Signal::Term,
