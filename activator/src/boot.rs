@@ -89,7 +89,8 @@ pub(crate) async fn boot(
         start::start(plan, member, engine, log, teller).await?;
     }
     if let Some(lock) = &engine.lock {
-        converge::ensure(plan, lock, &mut engine.helper, log).await?;
+        let upstream = engine.upstream.places.engine.as_ref();
+        converge::ensure(plan, lock, upstream, &mut engine.helper, log).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 use std::{io, time::Duration};
 
 use camino::Utf8PathBuf;
+use doze_contract::Endpoint;
 use tokio::time::timeout;
 
 use crate::{
@@ -36,11 +37,12 @@ pub(crate) enum ConvergeError {
     },
 }
 
-/// Sees to it that the ready engine has what the plan declares. A driver that still runs when this
+/// Sees to it that the ready engine, which listens there, has what the plan declares. A driver that still runs when this
 /// is dropped is left in `helper`.
 pub(crate) async fn ensure(
     plan: &Source,
     lock: &Lock,
+    upstream: Option<&Endpoint>,
     helper: &mut Option<Process>,
     log: &Log,
 ) -> Result<(), ConvergeError> {
@@ -55,7 +57,11 @@ pub(crate) async fn ensure(
     if stamp::read(data, STAMP).map_err(file)?.as_ref() == Some(&wanted.fingerprint) {
         return Ok(());
     }
-    let asked = driver::ask(plan, lock, ("converge", r#""dry_run":false"#), helper, log);
+    let fields = match upstream.filter(|_| plan.body.chosen.is_some()) {
+        Some(upstream) => format!(r#""upstream":"{upstream}","dry_run":false"#),
+        None => String::from(r#""dry_run":false"#),
+    };
+    let asked = driver::ask(plan, lock, ("converge", &fields), helper, log);
     let late = |_| ConvergeError::Late(wanted.within);
     let Done::Converge(converged) = timeout(wanted.within, asked).await.map_err(late)?? else {
         return Err(DriverError::Mixed.into());

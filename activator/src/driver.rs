@@ -179,14 +179,18 @@ pub(crate) mod tests {
             asked("provision", r#""data":"/a \"side\"","fresh":true"#),
             Call::Provision(Box::new(call))
         );
-        let call = ConvergeCall {
-            plan: plan.clone(),
-            dry_run: false,
-            prune: false,
+        let converge = |upstream| {
+            Call::Converge(Box::new(ConvergeCall {
+                plan: plan.clone(),
+                upstream,
+                dry_run: false,
+                prune: false,
+            }))
         };
+        assert_eq!(asked("converge", r#""dry_run":false"#), converge(None));
         assert_eq!(
-            asked("converge", r#""dry_run":false"#),
-            Call::Converge(Box::new(call))
+            asked("converge", r#""upstream":"127.0.0.1:9","dry_run":false"#),
+            converge(Some("127.0.0.1:9".parse().unwrap()))
         );
     }
 

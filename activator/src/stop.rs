@@ -62,6 +62,7 @@ pub(crate) async fn stop(
     }
     let signal = match rule.signal {
         plan::Signal::Int => Signal::INT,
+        plan::Signal::Kill => Signal::KILL,
         plan::Signal::Quit => Signal::QUIT,
         plan::Signal::Term => Signal::TERM,
     };

@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
-    plan::{Condition, Dependency, FORMAT, InitSocket, SideEndpoint, Signal, Start},
+    plan::{Condition, Dependency, FORMAT, InitSocket, Member, SideEndpoint, Signal, Start, Stop},
 };
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
 use serde::Serialize;
@@ -304,8 +304,7 @@ fn instance_units(
     let members = &plan.body.members;
     let programs: Vec<&Utf8Path> = members
         .iter()
-        .filter_map(|member| member.argv.first())
-        .map(|program| Utf8Path::new(program.as_str()))
+        .filter_map(Member::program)
         .chain([plan.driver.as_path()])
         .collect();
     let folder = host.dirs.project(&plan.project);
@@ -345,7 +344,7 @@ fn instance_units(
         status_socket: &plan.paths.status_socket,
         activator: &host.activator(),
         plan: plan_path,
-        kill_signal: stop.map_or(Signal::Term, |stop| stop.signal),
+        kill_signal: kill_signal(stop),
         start_timeout: start_timeout(plan),
         stop_timeout: members
             .iter()
@@ -392,6 +391,15 @@ pub(crate) fn dependencies_first<T>(mut rest: Vec<T>, plan: impl Fn(&T) -> &Plan
         rest = bound;
     }
     ordered
+}
+
+/// The signal for all that is left of an instance. The activator may be among them, in its last
+/// moments, and one that was killed would count as failed.
+fn kill_signal(stop: Option<&Stop>) -> Signal {
+    let signal = stop.map(|stop| stop.signal);
+    signal
+        .filter(|signal| *signal != Signal::Kill)
+        .unwrap_or(Signal::Term)
 }
 
 /// How long a boot may take, its dependencies left out.

@@ -268,6 +268,7 @@ pub fn converge(plan: &Plan, dry_run: bool) -> Result<Vec<Change>, DriverError> 
     let mut talk = Talk::start_behind(&plan.launcher, path)?;
     let call = Call::Converge(Box::new(ConvergeCall {
         plan: plan.clone(),
+        upstream: None,
         dry_run,
         prune: false,
     }));

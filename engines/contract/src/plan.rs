@@ -351,6 +351,18 @@ pub struct Member {
     pub stop: Stop,
 }
 
+impl Member {
+    /// The program that it is: the first word of its command line, or the one that a shell makes
+    /// way for, as in `/bin/sh -c 'exec "$0" "$@" --port "$PORT"' PROGRAM …`.
+    pub fn program(&self) -> Option<&Utf8Path> {
+        let program = match self.argv.as_slice() {
+            [shell, flag, _, program, ..] if shell == "/bin/sh" && flag == "-c" => program,
+            words => words.first()?,
+        };
+        Some(Utf8Path::new(program))
+    }
+}
+
 /// The variable of an activator's environment that has the umask of the user's shell, in octal.
 /// Programs of the user's own run with it, and are not told it; without it, with 022.
 pub const UMASK: &str = "DOZE_UMASK";
@@ -464,12 +476,15 @@ pub struct Stop {
     pub within: Duration,
 }
 
-/// The signals that ask an engine to stop.
+/// The signals that stop an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
     /// SIGINT.
     #[serde(rename = "SIGINT")]
     Int,
+    /// SIGKILL, for an engine that loses nothing by it: whatever it has answered is in its files.
+    #[serde(rename = "SIGKILL")]
+    Kill,
     /// SIGQUIT.
     #[serde(rename = "SIGQUIT")]
     Quit,
@@ -483,6 +498,7 @@ impl Signal {
     pub fn name(self) -> &'static str {
         match self {
             Self::Int => "SIGINT",
+            Self::Kill => "SIGKILL",
             Self::Quit => "SIGQUIT",
             Self::Term => "SIGTERM",
         }

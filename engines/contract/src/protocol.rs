@@ -238,6 +238,11 @@ pub struct ProvisionCall {
 pub struct ConvergeCall {
     /// The plan of the instance.
     pub plan: Plan,
+    /// Where the engine listens, from the activator that chose it ([`crate::plan::Chosen`]). The
+    /// plan names it otherwise, or the driver comes as a client: anybody else asks of an instance
+    /// that is awake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Endpoint>,
     /// Only to say what would be changed.
     pub dry_run: bool,
     /// Also to take away what earlier calls created and nobody declares any more. What holds data of

@@ -53,8 +53,7 @@ fn is_socket(path: &Utf8Path) -> bool {
 
 /// The folder of the engine's own programs.
 fn toolchain(plan: &Plan) -> Option<&Utf8Path> {
-    let server = plan.body.members.last()?.argv.first()?;
-    Utf8Path::new(server).parent()
+    plan.body.members.last()?.program()?.parent()
 }
 
 /// The best of the programs that is there: beside the server, where it has the same version, or in

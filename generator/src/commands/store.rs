@@ -121,7 +121,7 @@ fn planned(context: &Context, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failu
         ))
     })?;
     let members = plan.body.members.iter();
-    let programs = members.filter_map(|member| member.argv.first().map(Utf8PathBuf::from));
+    let programs = members.filter_map(|member| member.program().map(Utf8Path::to_owned));
     let store = context.dirs.store();
     let tree = |program: Utf8PathBuf| {
         let below = program.strip_prefix(&store).ok()?;

@@ -45,6 +45,7 @@ pub(super) async fn stop(activators: &Activators, plan: &Plan) {
 fn raw(signal: plan::Signal) -> Signal {
     match signal {
         plan::Signal::Int => Signal::INT,
+        plan::Signal::Kill => Signal::KILL,
         plan::Signal::Quit => Signal::QUIT,
         plan::Signal::Term => Signal::TERM,
     }

@@ -113,6 +113,7 @@ fn stop(engine: &mut Child, rule: &plan::Stop, upstream: &str) {
     } else {
         let signal = match rule.signal {
             plan::Signal::Int => Signal::INT,
+            plan::Signal::Kill => Signal::KILL,
             plan::Signal::Quit => Signal::QUIT,
             plan::Signal::Term => Signal::TERM,
         };

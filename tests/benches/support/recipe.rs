@@ -2,7 +2,7 @@
 //! the engine as a service that it requires, with a loop in `ExecStartPre=` that waits until the
 //! engine answers. Must not know: rounds and results.
 
-use doze_contract::{Endpoint, Plan, plan::Signal};
+use doze_contract::{Endpoint, Plan};
 use doze_tests::engines;
 use doze_tests::project::Project;
 
@@ -33,11 +33,7 @@ impl Recipe {
         let Some(Endpoint::Unix(upstream)) = &plan.body.upstream else {
             panic!("{} listens on TCP", plan.engine)
         };
-        let signal = match member.stop.signal {
-            Signal::Int => "SIGINT",
-            Signal::Quit => "SIGQUIT",
-            Signal::Term => "SIGTERM",
-        };
+        let signal = member.stop.signal.name();
         let (socket, service, engine) = (
             recipe.unit("socket"),
             recipe.unit("service"),

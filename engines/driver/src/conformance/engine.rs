@@ -1,10 +1,12 @@
 //! An engine run exactly as its plan says, without an activator. It must not know any engine, and
 //! nothing of provisioning.
+//!
+//! What an activator chooses is chosen here: the plan of an [`Engine`] names the ports.
 
 use std::{
     error::Error,
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -13,7 +15,7 @@ use std::{
 
 use doze_contract::{
     Endpoint, Plan,
-    plan::{Body, Member, Readiness, Signal},
+    plan::{Body, Chosen, Member, Readiness, Signal},
 };
 use rustix::process::{Pid, kill_process, kill_process_group};
 
@@ -44,11 +46,11 @@ impl Engine {
     pub fn boot(world: &World, plan: &Plan) -> Result<Self, Box<dyn Error>> {
         world.write_files(plan)?;
         let mut engine = Self {
-            plan: plan.clone(),
+            plan: with_ports(plan)?,
             running: Vec::new(),
         };
-        for member in &plan.body.members {
-            engine.start(member)?;
+        for member in engine.plan.body.members.clone() {
+            engine.start(&member)?;
         }
         engine.is_private()?;
         Ok(engine)
@@ -157,6 +159,33 @@ impl Engine {
     }
 }
 
+/// The plan with ports that are free now in place of those that an activator would choose. A
+/// listening socket is made by an activator alone.
+fn with_ports(plan: &Plan) -> Result<Plan, Box<dyn Error>> {
+    let mut plan = plan.clone();
+    // All at a time, so that no two are the same.
+    let mut free = Vec::new();
+    let mut choose = || -> std::io::Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr();
+        free.push(listener);
+        address
+    };
+    let mut told = Vec::new();
+    if let Some(Chosen::Port(name)) = &plan.body.chosen {
+        let address = choose()?;
+        plan.body.upstream = Some(Endpoint::Tcp(address));
+        told.push((name.clone(), address.port().to_string()));
+    }
+    for side in &plan.body.side {
+        told.push((side.variable.clone(), choose()?.port().to_string()));
+    }
+    for member in &mut plan.body.members {
+        member.env.extend(told.iter().cloned());
+    }
+    Ok(plan)
+}
+
 /// Words that have an engine killed together with whoever tests it: by Ctrl-C, say. They keep its
 /// process id (setpriv(1)). Where there is no such program, it stays then.
 fn leash() -> Vec<String> {
@@ -171,6 +200,7 @@ impl Running {
     fn signal(&self) -> Result<(), Box<dyn Error>> {
         let signal = match self.member.stop.signal {
             Signal::Int => rustix::process::Signal::INT,
+            Signal::Kill => rustix::process::Signal::KILL,
             Signal::Quit => rustix::process::Signal::QUIT,
             Signal::Term => rustix::process::Signal::TERM,
         };
@@ -280,22 +310,35 @@ fn exchange(
     say: &[u8],
     enough: impl Fn(&[u8]) -> bool,
 ) -> std::io::Result<Vec<u8>> {
-    let Endpoint::Unix(path) = upstream else {
-        return Err(ErrorKind::Unsupported.into());
-    };
-    let mut stream = uninterrupted(|| UnixStream::connect(path))?;
-    stream.set_read_timeout(Some(EXCHANGE))?;
-    stream.write_all(say)?;
+    match upstream {
+        Endpoint::Unix(path) => {
+            let stream = uninterrupted(|| UnixStream::connect(path))?;
+            stream.set_read_timeout(Some(EXCHANGE))?;
+            talk(&stream, &stream, say, enough)
+        }
+        Endpoint::Tcp(address) => {
+            let stream = uninterrupted(|| TcpStream::connect(address))?;
+            stream.set_read_timeout(Some(EXCHANGE))?;
+            talk(&stream, &stream, say, enough)
+        }
+    }
+}
+
+fn talk(
+    mut reads: impl Read,
+    mut writes: impl Write,
+    say: &[u8],
+    enough: impl Fn(&[u8]) -> bool,
+) -> std::io::Result<Vec<u8>> {
+    writes.write_all(say)?;
     let mut reply = Vec::new();
     let mut buffer = [0; 4096];
     while !enough(&reply) {
-        match uninterrupted(|| stream.read(&mut buffer))? {
+        match uninterrupted(|| reads.read(&mut buffer))? {
             0 => break,
             count => reply.extend(buffer.iter().take(count)),
         }
     }
-    // Fails only when the other side is gone already.
-    drop(stream.shutdown(Shutdown::Both));
     Ok(reply)
 }
 

@@ -205,6 +205,7 @@ impl World {
     pub fn converge(&self, plan: &Plan, dry_run: bool) -> Result<Vec<Change>, WorldError> {
         let call = ConvergeCall {
             plan: plan.clone(),
+            upstream: None,
             dry_run,
             prune: false,
         };

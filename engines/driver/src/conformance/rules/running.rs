@@ -55,8 +55,9 @@ pub(super) fn check(rules: &mut Rules<'_>, world: Result<&World, &Flaw>, subject
     });
     if plan.as_ref().is_ok_and(|plan| plan.body.converge.is_some()) {
         let running = || {
-            first.as_ref().map_err(Clone::clone)?;
-            ready()
+            // Its plan says where it listens.
+            let engine = first.as_ref().map_err(Clone::clone)?;
+            Ok((world.clone()?, engine.plan()))
         };
         converges(rules, running, &subject.secrets);
     }
