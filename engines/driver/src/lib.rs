@@ -5,6 +5,9 @@
 //! block from one table of its keys, what every plan begins with, the templates of data directories, and (feature `conformance`) the
 //! block from one table of its keys, what every plan begins with, the protocol that several engines
 //! share, and (feature `conformance`) the checks that every driver has to pass. It must not know any
+//! standard input and output, the parting with a refused [`Client`], how it is told if it speaks
+//! HTTP, the reading of an engine's block from one table of its keys, what every plan begins with,
+//! and (feature `conformance`) the checks that every driver has to pass. It must not know any
 //! engine.
 
 mod about;
@@ -12,6 +15,7 @@ pub mod block;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod driver;
+pub mod http;
 pub mod plan;
 mod refuse;
 pub mod resp;

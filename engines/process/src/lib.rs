@@ -1,15 +1,13 @@
 //! The driver of a project's own processes: the programs that its user writes.
 //!
 //! Owns all that doze knows of them: the keys of a block, how a command is started, seen to be
-//! ready and stopped, and how a browser is told that it cannot be served. It must not know the
-//! engines, nor who calls it.
+//! ready and stopped. It must not know the engines, nor who calls it.
 
 mod block;
 mod check;
 mod describe;
 mod output;
 mod plan;
-mod refuse;
 
 use std::io;
 
@@ -18,7 +16,7 @@ use doze_contract::{
     plan::Body,
     protocol::{Check, Checked, PlanCall},
 };
-use doze_driver::{About, Client, Driver, PlanError, Refusal};
+use doze_driver::{About, Client, Driver, PlanError, Refusal, http};
 
 pub use output::{MATCH, matches};
 
@@ -43,6 +41,6 @@ impl Driver for Process {
     }
 
     fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {
-        refuse::refuse(refusal, client)
+        http::refuse(refusal, client)
     }
 }

@@ -1,21 +1,22 @@
-//! Telling the client of a lazy process why it cannot be served: as an HTTP server does (RFC 9112).
-//! It must not know what the reasons are.
+//! Telling a client that speaks HTTP why it cannot be served, as a server does (RFC 9112). It must
+//! not know what the reasons are.
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use doze_driver::{Client, Refusal};
+use crate::{Client, Refusal};
 
 /// The longest head of a request that is read, in bytes; servers commonly take half of it.
 const HEAD_MAX: usize = 16 * 1024;
 
 /// Answers once the head of the request is there: some clients take an answer that comes before
 /// their question for noise.
-pub(crate) fn refuse(refusal: &Refusal, client: &mut Client) -> io::Result<()> {
+pub fn refuse(refusal: &Refusal, client: &mut Client) -> io::Result<()> {
     head(client)?;
     client.write_all(&answer(refusal))
 }
 
-fn head(client: &mut Client) -> io::Result<()> {
+/// Reads the head of a request, and what came with it. It may be cut if it is long.
+pub fn head(client: &mut Client) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
     while !ends(&head) && head.len() < HEAD_MAX {
@@ -24,7 +25,7 @@ fn head(client: &mut Client) -> io::Result<()> {
             count => head.extend(buffer.iter().take(count)),
         }
     }
-    Ok(())
+    Ok(head)
 }
 
 fn ends(head: &[u8]) -> bool {
@@ -33,7 +34,8 @@ fn ends(head: &[u8]) -> bool {
         .any(|end| head.windows(end.len()).any(|window| window == *end))
 }
 
-fn answer(refusal: &Refusal) -> Vec<u8> {
+/// The answer that tells the reason, with status 503.
+pub fn answer(refusal: &Refusal) -> Vec<u8> {
     // What is left of an escape sequence or the like is no danger to a terminal.
     let harmless = |text: &str| text.replace(|c: char| c.is_control() && c != '\n', " ");
     let body = format!(
