@@ -15,7 +15,7 @@ pub struct Engine {
     pub bindir: PathBuf,
     /// The version that the server reports, such as `15.18`.
     pub version: String,
-    /// Its command line client: `psql`, `valkey-cli` or `redis-cli`.
+    /// Its command line client: `psql`, `valkey-cli`, `redis-cli` or `temporal`.
     pub client: PathBuf,
 }
 
@@ -55,6 +55,13 @@ pub fn redis() -> Option<Engine> {
     let (server, client) = ("redis-server", "redis-cli");
     asked("DOZE_VALKEY_BINDIR", server, client)
         .or_else(|| engine(Path::new("/usr/bin"), server, client))
+}
+
+/// Temporal, whose one program is its client as well: `DOZE_TEMPORAL_BINDIR` if it holds one, else
+/// the one that `tests/setup` put into the target directory.
+pub fn temporal() -> Option<Engine> {
+    let name = "temporal";
+    asked("DOZE_TEMPORAL_BINDIR", name, name).or_else(|| engine(&provided(name), name, name))
 }
 
 fn asked(variable: &str, server: &str, client: &str) -> Option<Engine> {
