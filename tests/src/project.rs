@@ -59,6 +59,8 @@ pub struct Project {
     programs: Option<PathBuf>,
     /// The driver of Postgres, if not the one that is built here.
     driver: Option<PathBuf>,
+    /// What doze is told besides.
+    variables: Vec<(&'static str, PathBuf)>,
     /// The port of `app`.
     pub app: u16,
     /// The port of `cache`.
@@ -86,6 +88,7 @@ impl Project {
             valkey,
             programs: None,
             driver: None,
+            variables: Vec::new(),
             app,
             cache,
         };
@@ -126,12 +129,18 @@ impl Project {
         if let Some(driver) = &self.driver {
             command.env("DOZE_POSTGRES_DRIVER", driver);
         }
+        command.envs(self.variables.iter().cloned());
         command
     }
 
     /// From now on doze has this driver for Postgres.
     pub fn use_driver(&mut self, driver: &Path) {
         self.driver = Some(driver.to_path_buf());
+    }
+
+    /// From now on doze has this in its environment.
+    pub fn set(&mut self, variable: &'static str, value: &Path) {
+        self.variables.push((variable, value.to_path_buf()));
     }
 
     /// From now on doze finds the servers of both engines in this folder.

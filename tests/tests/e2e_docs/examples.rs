@@ -19,6 +19,10 @@ fn generate(world: &World, toml: &str) -> Command {
         ("valkey-server", "Valkey server v=8.1.8 sha=0 malloc=libc"),
         ("kvrocks", "kvrocks version: 2.15.0"),
         ("ferretdb", "version: v2.7.0"),
+        (
+            "temporal",
+            "temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)",
+        ),
     ] {
         let script = format!("#!/bin/sh\necho '{says}'\n");
         let path = world.write(format!("engines/{program}"), &script);
@@ -32,7 +36,8 @@ fn generate(world: &World, toml: &str) -> Command {
         .env("DOZE_POSTGRES_BINDIR", world.dir().join("engines"))
         .env("DOZE_VALKEY_BINDIR", world.dir().join("engines"))
         .env("DOZE_KVROCKS_BINDIR", world.dir().join("engines"))
-        .env("DOZE_FERRET_BINDIR", world.dir().join("engines"));
+        .env("DOZE_FERRET_BINDIR", world.dir().join("engines"))
+        .env("DOZE_TEMPORAL_BINDIR", world.dir().join("engines"));
     command
 }
 
