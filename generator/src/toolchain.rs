@@ -125,6 +125,14 @@ impl From<Supplied> for Toolchains {
     }
 }
 
+/// What installs an engine, for people; not every one is in a package of the operating system.
+pub fn install(search: &ToolchainSearch) -> String {
+    match search.packages.as_slice() {
+        [] => "install it".to_owned(),
+        packages => format!("install it (Debian: {})", packages.join(" or ")),
+    }
+}
+
 /// The variable that names the folder of an engine's programs.
 pub fn variable(engine: &EngineName) -> String {
     format!("DOZE_{}_BINDIR", engine.as_str().to_ascii_uppercase())

@@ -84,9 +84,9 @@ fn installed(about: &Description) -> Result<Toolchain, String> {
     let newest = toolchain::newest_known(about, &found).map(|(toolchain, _)| toolchain.clone());
     newest.ok_or_else(|| {
         format!(
-            "no {} here of a version that the driver knows; install it (Debian: {}) or say --toolchain",
+            "no {} here of a version that the driver knows; {} or say --toolchain",
             about.engine,
-            about.toolchain.packages.join(" or ")
+            toolchain::install(&about.toolchain),
         )
     })
 }

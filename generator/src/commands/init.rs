@@ -112,6 +112,10 @@ impl Draft {
             };
             let found = toolchains.of(engine, &about.toolchain);
             let installed = newest_known(&about, &found).map(|(_, major)| major.clone());
+            if installed.is_none() && engines.is_empty() && about.toolchain.packages.is_empty() {
+                // Nobody asks for it, and it is not to be had easily.
+                continue;
+            }
             let lack = installed.is_none().then(|| missing(engine, &about));
             let Some(version) = installed.or_else(|| about.majors.last().cloned()) else {
                 continue;
@@ -213,6 +217,11 @@ fn no_driver(engine: &EngineName, drivers: &Drivers) -> Failure {
 }
 
 fn missing(engine: &EngineName, description: &Description) -> String {
-    let packages = description.toolchain.packages.join(" or ");
-    format!("# {engine} is not installed here (Debian: {packages}).")
+    match description.toolchain.packages.as_slice() {
+        [] => format!("# {engine} is not installed here."),
+        packages => {
+            let packages = packages.join(" or ");
+            format!("# {engine} is not installed here (Debian: {packages}).")
+        }
+    }
 }

@@ -224,7 +224,9 @@ fn doze_toml(context: &Context, name: &str) -> Result<String, Failure> {
         let Some(description) = drivers.describe(engine)? else {
             continue;
         };
-        packages.push(description.toolchain.packages.join(" or "));
+        if !description.toolchain.packages.is_empty() {
+            packages.push(description.toolchain.packages.join(" or "));
+        }
         let found = toolchains.of(engine, &description.toolchain);
         let Some(newest) = found.first() else {
             continue;

@@ -20,7 +20,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, Span, nearest},
     dirs::Dirs,
     drivers::{DriverError, Drivers},
-    toolchain::{Origin, Toolchains, newest_known, variable},
+    toolchain::{Origin, Toolchains, install, newest_known, variable},
 };
 
 /// In place of an address that cannot be read.
@@ -157,8 +157,8 @@ impl Context<'_> {
 
     fn install_hint(&self) -> String {
         format!(
-            "install it (Debian: {}), or set {} to the folder of its programs",
-            self.description.toolchain.packages.join(" or "),
+            "{}, or set {} to the folder of its programs",
+            install(&self.description.toolchain),
             variable(&self.block.engine),
         )
     }
