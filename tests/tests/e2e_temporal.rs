@@ -134,11 +134,8 @@ fn clients_show_why_they_cannot_be_served(mode: Mode) {
     for name in ["temporal.db-wal", "temporal.db-shm"] {
         fs::remove_file(database.with_file_name(name)).expect("it was there");
     }
-    fs::write(
-        &database,
-        "this is no database, but long enough to be looked at",
-    )
-    .expect("a file");
+    let text = "this is no database, but long enough to be looked at";
+    sample.project.world.write(&database, text);
 
     for mut client in [sample.python(&["greet", "x"]), sample.grpcio()] {
         let output = output(&mut client);
