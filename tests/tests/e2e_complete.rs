@@ -85,7 +85,9 @@ fn bash_completes_commands_and_what_the_project_has() {
     assert_eq!(bash(&world, &["doze", "--profile", ""]), ["ci"]);
     assert_eq!(
         bash(&world, &["doze", "info", ""]),
-        ["ferret", "kvrocks", "postgres", "process", "valkey"]
+        [
+            "ferret", "kvrocks", "mariadb", "postgres", "process", "temporal", "valkey"
+        ]
     );
     assert_eq!(bash(&world, &["doze", "completions", "z"]), ["zsh"]);
 }

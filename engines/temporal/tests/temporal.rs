@@ -350,7 +350,7 @@ fn dynamic_settings_reach_the_server() -> Outcome {
     let running = Engine::boot(&world, &plan)?;
     start(&running, "default", &"x".repeat(40), &[])?;
     let told = start(&running, "default", &"x".repeat(41), &[]).unwrap_err();
-    assert!(told.to_string().contains("(41/40)"), "{told}");
+    assert!(told.to_string().contains("length"), "{told}");
     running.stop()?;
     Ok(())
 }
