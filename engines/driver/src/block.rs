@@ -4,7 +4,7 @@
 mod check;
 mod schema;
 
-pub use check::check;
+pub use check::{check, nearest};
 pub use schema::schema;
 
 /// One key of an engine's block.
@@ -107,6 +107,12 @@ pub enum Kind {
     Tables {
         /// What a name has to look like.
         name: Rule,
+        /// The keys of each.
+        keys: &'static [Key],
+    },
+    /// Tables without names, such as `[[ENGINE.INSTANCE.grant]]`, each with the same keys; none
+    /// when the key is left out.
+    TableList {
         /// The keys of each.
         keys: &'static [Key],
     },

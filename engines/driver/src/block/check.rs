@@ -11,6 +11,17 @@ pub fn check(keys: &[Key], block: &Map<String, Value>) -> Checked {
     table(keys, "this engine", block)
 }
 
+/// The one of `names` that somebody meant who wrote `name`, if one is near enough.
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A slip of the finger is one edit in three letters; a greater distance is another word.
+    let most = (name.chars().count() / 3).max(1);
+    let distances = names
+        .into_iter()
+        .map(|near| (strsim::damerau_levenshtein(name, near), near));
+    let near = distances.filter(|(distance, _)| *distance <= most).min();
+    near.map(|(_, near)| near)
+}
+
 /// Checks one table, which is `of` something.
 fn table(keys: &[Key], of: &str, found: &Map<String, Value>) -> Checked {
     let mut problems: Vec<_> = found
@@ -45,12 +56,7 @@ fn under(key: &str, problems: &mut [Problem]) {
 }
 
 fn unknown(keys: &[Key], of: &str, name: &str) -> Problem {
-    // A slip of the finger is one edit in three letters; a greater distance is another word.
-    let near = keys
-        .iter()
-        .map(|key| (strsim::damerau_levenshtein(name, key.name), key.name))
-        .filter(|(distance, _)| *distance <= (name.chars().count() / 3).max(1))
-        .min();
+    let near = nearest(name, keys.iter().map(|key| key.name));
     Problem {
         at: vec![name.to_owned()],
         key: true,
@@ -60,7 +66,7 @@ fn unknown(keys: &[Key], of: &str, name: &str) -> Problem {
                 let names: Vec<_> = keys.iter().map(|key| key.name).collect();
                 format!("the keys are {}", names.join(", "))
             },
-            |(_, near)| format!("did you mean `{near}`?"),
+            |near| format!("did you mean `{near}`?"),
         )),
     }
 }
@@ -74,6 +80,7 @@ fn checked(key: &Key, value: &Value) -> Checked {
         (Kind::Table { keys }, Value::Object(found)) => {
             return table(keys, &format!("`{}`", key.name), found);
         }
+        (Kind::TableList { keys }, Value::Array(tables)) => return listed_tables(key, keys, tables),
         (Kind::Settings { .. }, Value::Object(settings)) => settings
             .iter()
             .filter_map(|(name, value)| setting_problem(key, name, value))
@@ -161,6 +168,27 @@ fn named_tables(key: &Key, rule: Rule, keys: &[Key], tables: &Map<String, Value>
     }
 }
 
+fn listed_tables(key: &Key, keys: &[Key], tables: &[Value]) -> Checked {
+    let mut problems = Vec::new();
+    let mut filled = Vec::new();
+    for (at, value) in tables.iter().enumerate() {
+        let at = at.to_string();
+        let Value::Object(found) = value else {
+            let message = format!("has to be a table, not {}", what(value));
+            problems.push(problem(&[&at], false, (message, None)));
+            continue;
+        };
+        let mut checked = table(keys, &format!("a `{}`", key.name), found);
+        under(&at, &mut checked.problems);
+        problems.append(&mut checked.problems);
+        filled.push(checked.block);
+    }
+    Checked {
+        block: Value::Array(filled),
+        problems,
+    }
+}
+
 fn item_problem(rule: Rule, at: usize, item: &Value) -> Option<Problem> {
     let flaw = if let Value::String(text) = item {
         obey(rule, text).err()?
@@ -230,6 +258,7 @@ fn expected(kind: Kind, found: &Value) -> Flaw {
         Kind::Settings { .. } | Kind::Table { .. } | Kind::Tables { .. } => "a table",
         Kind::Texts { .. } => "an array of strings",
         Kind::OneOrMany { .. } => "a string or an array of strings",
+        Kind::TableList { .. } => "an array of tables",
     };
     (format!("has to be {kind}, not {}", what(found)), None)
 }

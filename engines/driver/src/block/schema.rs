@@ -62,6 +62,7 @@ fn property(key: &Key) -> Value {
             "type": "object",
             "additionalProperties": table(keys),
         }),
+        Kind::TableList { keys } => json!({ "type": "array", "items": table(keys) }),
     };
     if let Value::Object(schema) = &mut schema {
         schema.insert("description".to_owned(), json!(key.doc));
@@ -79,7 +80,7 @@ pub(super) fn default(kind: Kind) -> Option<Value> {
         Kind::Number { default, .. } => Some(json!(default)),
         Kind::Text { default, .. } | Kind::Choice { default, .. } => default.map(Value::from),
         Kind::Settings { .. } | Kind::Tables { .. } => Some(json!({})),
-        Kind::Texts { .. } | Kind::OneOrMany { .. } => Some(json!([])),
+        Kind::Texts { .. } | Kind::OneOrMany { .. } | Kind::TableList { .. } => Some(json!([])),
         Kind::Needed { .. } | Kind::NumberOrText { .. } | Kind::Table { .. } => None,
     }
 }

@@ -58,6 +58,11 @@ const KEYS: &[Key] = &[
         },
         doc: "Roles.",
     },
+    Key {
+        name: "grant",
+        kind: Kind::TableList { keys: ROLE },
+        doc: "Grants.",
+    },
 ];
 
 const ROLE: &[Key] = &[
@@ -102,7 +107,7 @@ fn what_is_left_out_gets_its_default_or_stays_out() {
     assert_eq!(
         checked.block,
         json!({
-            "sync": true, "workers": 2, "level": "low", "settings": {}, "parts": [], "role": {},
+            "sync": true, "workers": 2, "level": "low", "settings": {}, "parts": [], "role": {}, "grant": [],
         })
     );
 }
@@ -118,10 +123,28 @@ fn named_tables_are_checked_and_filled_each_by_itself() {
 }
 
 #[test]
+fn listed_tables_are_checked_and_filled_each_by_itself() {
+    let checked = checked(json!({ "grant": [{ "password": "x" }, { "login": false }] }));
+    assert_eq!(checked.problems, []);
+    assert_eq!(
+        checked.block["grant"],
+        json!([{ "password": "x", "login": true }, { "login": false }])
+    );
+}
+
+#[test]
+fn the_nearest_name_is_one_slip_of_the_finger_away() {
+    let names = ["billing", "stock"];
+    assert_eq!(nearest("biling", names), Some("billing"));
+    assert_eq!(nearest("sales", names), None);
+}
+
+#[test]
 fn problems_inside_tables_and_lists_tell_the_whole_path() {
     let found = problems(json!({
         "parts": ["", 1, "x"],
         "role": { "": {}, "login": true, "web": { "pasword": "s3cret", "login": "s3cret", "password": "" } },
+        "grant": [{}, 1, { "login": 1 }],
     }));
     let told = |at: &str, key, message: &str| (at.to_owned(), key, message.to_owned());
     assert_eq!(
@@ -134,6 +157,8 @@ fn problems_inside_tables_and_lists_tell_the_whole_path() {
             told("role.web.pasword", true, "is no key of a `role`"),
             told("role.web.password", false, "is empty"),
             told("role.web.login", false, "has to be a boolean, not a string"),
+            told("grant.1", false, "has to be a table, not a number"),
+            told("grant.2.login", false, "has to be a boolean, not a number"),
         ]
     );
     let hint = |block: Value| checked(block).problems[0].hint.clone().unwrap();
@@ -207,7 +232,7 @@ fn an_unknown_key_is_answered_with_the_nearest_or_with_all() {
     assert_eq!(hint("synk"), "did you mean `sync`?");
     assert_eq!(
         hint("colour"),
-        "the keys are sync, workers, title, level, settings, parts, role"
+        "the keys are sync, workers, title, level, settings, parts, role, grant"
     );
 }
 
@@ -243,5 +268,11 @@ fn the_schema_tells_the_same_table() {
             },
             "additionalProperties": false,
         })
+    );
+    let grant = &schema["properties"]["grant"];
+    assert_eq!(grant["items"], role["additionalProperties"]);
+    assert_eq!(
+        (&grant["type"], &grant["default"]),
+        (&json!("array"), &json!([]))
     );
 }
