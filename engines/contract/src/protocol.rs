@@ -256,17 +256,18 @@ pub struct ConvergeCall {
 pub struct Converged {
     /// The changes.
     pub changes: Vec<Change>,
-    /// What is no longer declared and was not taken away.
+    /// What is not as declared and stays so: because nobody asked for its end, because it holds
+    /// data, or because it cannot be changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
 }
 
-/// An object that is no longer declared and still there.
+/// Something that is not as declared and stays so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// The object, for people: `schema billing`.
     pub object: String,
-    /// Why it is still there: a fragment, such as `has 3 tables`.
+    /// Why it stays: a fragment, such as `has 3 tables` or `is no longer declared`.
     pub reason: String,
 }
 

@@ -1,17 +1,22 @@
 //! The keys of a `[postgres.NAME]` block. It must not know how they are written down for the
 //! server.
 
+mod declared;
+mod names;
 mod objects;
 
 use std::collections::BTreeMap;
 
-use doze_contract::protocol::{Check, Checked, Problem};
+use doze_contract::{
+    Version,
+    protocol::{Check, Checked, Problem},
+};
 use doze_driver::block::{self, Key, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::structure::{Owned, Role};
-use objects::{OWNED_KEYS, ROLE_KEYS, database, declared_role, extension, role, schema};
+use crate::structure::{Database, Extension, Grant, Role, Schema};
+use objects::{DATABASE_KEYS, EXTENSION_KEYS, GRANT_KEYS, ROLE_KEYS, SCHEMA_KEYS};
 
 /// The keys.
 pub(crate) const KEYS: &[Key] = &[
@@ -19,7 +24,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "owner",
         kind: Kind::Text {
             default: None,
-            rule: role,
+            rule: names::role,
         },
         doc: "The role that owns the database; it is created with LOGIN, and its other attributes \
               are those of the `role` of this name. Without it the superuser `postgres` owns the \
@@ -28,7 +33,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "role",
         kind: Kind::Tables {
-            name: declared_role,
+            name: names::declared_role,
             keys: ROLE_KEYS,
         },
         doc: "Roles, each by its name.",
@@ -36,23 +41,36 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "database",
         kind: Kind::Tables {
-            name: database,
-            keys: OWNED_KEYS,
+            name: names::database,
+            keys: DATABASE_KEYS,
         },
         doc: "Databases besides the one of the instance, each by its name.",
     },
     Key {
         name: "schema",
         kind: Kind::Tables {
-            name: schema,
-            keys: OWNED_KEYS,
+            name: names::schema,
+            keys: SCHEMA_KEYS,
         },
         doc: "Schemas in the database of the instance, each by its name.",
     },
     Key {
         name: "extensions",
-        kind: Kind::Texts { rule: extension },
+        kind: Kind::Texts { rule: names::name },
         doc: "Extensions in the database of the instance, with those that they need.",
+    },
+    Key {
+        name: "extension",
+        kind: Kind::Tables {
+            name: names::name,
+            keys: EXTENSION_KEYS,
+        },
+        doc: "Likewise, each by its name, of which there is more to say.",
+    },
+    Key {
+        name: "grant",
+        kind: Kind::TableList { keys: GRANT_KEYS },
+        doc: "Privileges that roles have.",
     },
     Key {
         name: "shared_buffers",
@@ -126,9 +144,11 @@ const OWNED: &[(&str, &str)] = &[
 pub(crate) struct Block {
     pub(crate) owner: Option<String>,
     pub(crate) role: BTreeMap<String, Role>,
-    pub(crate) database: BTreeMap<String, Owned>,
-    pub(crate) schema: BTreeMap<String, Owned>,
+    pub(crate) database: BTreeMap<String, Database>,
+    pub(crate) schema: BTreeMap<String, Schema>,
     pub(crate) extensions: Vec<String>,
+    pub(crate) extension: BTreeMap<String, Extension>,
+    pub(crate) grant: Vec<Grant>,
     pub(crate) shared_buffers: String,
     pub(crate) max_connections: i64,
     pub(crate) fsync: bool,
@@ -156,6 +176,12 @@ pub(crate) fn check(call: &Check) -> Checked {
             message: "is the database of the instance, which is there in any case".to_owned(),
             hint: Some("its owner is `owner` of the instance".to_owned()),
         });
+    }
+    // What has a wrong type was told already.
+    if let Ok(block) = serde_json::from_value(checked.block.clone()) {
+        let major = call.version.as_ref().map(Version::major);
+        let found = declared::problems(instance, major, &block);
+        checked.problems.extend(found);
     }
     checked
 }
@@ -209,7 +235,7 @@ pub(super) fn setting_value(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use doze_contract::{InstanceName, Version};
+    use doze_contract::InstanceName;
     use serde_json::json;
 
     use super::*;

@@ -172,7 +172,8 @@ mod tests {
     fn block(settings: &Value) -> Block {
         serde_json::from_value(json!({
             "shared_buffers": "16MB", "max_connections": 50, "fsync": true, "autovacuum": true,
-            "role": {}, "database": {}, "schema": {}, "extensions": [], "settings": settings,
+            "role": {}, "database": {}, "schema": {}, "extensions": [], "extension": {}, "grant": [],
+            "settings": settings,
         }))
         .unwrap()
     }

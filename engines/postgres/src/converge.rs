@@ -1,21 +1,23 @@
 //! Making the structure in a running server what is declared, over one connection as the
 //! superuser. It must not know what the statements say.
 
-use std::{error::Error, fmt, io, time::Duration};
+use std::{collections::BTreeSet, io};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint,
-    error::chain,
-    protocol::{ConvergeCall, Converged},
+    protocol::{Change, ConvergeCall, Converged, Kept},
 };
-use tokio::{net::UnixStream, runtime};
-use tokio_postgres::{Client, Config, NoTls, error::SqlState};
+use tokio::runtime;
+use tokio_postgres::Client;
 
 use crate::{
-    catalog,
-    diff::{self, Place, Step},
-    plan::SUPERUSER,
+    catalog::{self, Live},
+    diff::{self, Diff, Place, Step},
+    gone,
+    prune::{self, Pruned},
+    record::{Made, Record},
+    session::{Server, ServerError, Session, run},
     structure::Structure,
 };
 
@@ -24,6 +26,9 @@ const OTHER_DATABASE: &str = "postgres";
 
 /// What those who converge a server at the same time agree on: `doze`, as bytes.
 const LOCK: &str = "SELECT pg_catalog.pg_advisory_lock(x'646f7a65'::int)";
+
+/// How often to look again if somebody else changes the same at the same time.
+const ATTEMPTS: usize = 6;
 
 /// Why the structure is not as declared.
 #[derive(Debug, thiserror::Error)]
@@ -52,33 +57,21 @@ pub enum ConvergeError {
         #[source]
         source: ServerError,
     },
-    /// There is no randomness for a salt.
+    /// There is no randomness for a salt or a key.
     #[error("cannot make a salt for a password")]
     Salt(#[from] getrandom::Error),
+    /// The file that tells what doze has made.
+    #[error("cannot read or write what was made before, in {0}")]
+    Record(Utf8PathBuf, #[source] io::Error),
 }
 
-/// What the server says of a failure, or what is wrong with the connection.
-#[derive(Debug)]
-pub struct ServerError(tokio_postgres::Error);
-
-impl Error for ServerError {}
-
-impl From<tokio_postgres::Error> for ServerError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(server) = self.0.as_db_error() else {
-            return f.write_str(&chain(&self.0));
-        };
-        f.write_str(server.message())?;
-        for more in [server.detail(), server.hint()].into_iter().flatten() {
-            write!(f, "; {more}")?;
+impl ConvergeError {
+    fn is_overlap(&self) -> bool {
+        if let Self::Server(source) | Self::Statement { source, .. } = self {
+            source.is_overlap()
+        } else {
+            false
         }
-        Ok(())
     }
 }
 
@@ -89,99 +82,190 @@ pub(crate) fn converge(call: &ConvergeCall) -> Result<Converged, ConvergeError> 
     let Some(Endpoint::Unix(socket)) = &body.upstream else {
         return Err(ConvergeError::Foreign);
     };
-    let server = Server {
-        socket,
-        within: declared.within,
+    let work = Work {
+        server: Server {
+            socket,
+            within: declared.within,
+        },
+        wanted: &wanted,
+        data: &call.plan.paths.data,
+        dry_run: call.dry_run,
+        prune: call.prune,
     };
     runtime::Builder::new_current_thread()
         .enable_io()
         .build()
         .map_err(ConvergeError::Runtime)?
-        .block_on(server.converge(&wanted, call.dry_run))
+        .block_on(work.converge())
 }
 
-/// A running server.
-struct Server<'a> {
-    socket: &'a Utf8PathBuf,
-    within: Duration,
+/// One call.
+struct Work<'a> {
+    server: Server<'a>,
+    wanted: &'a Structure,
+    /// The data directory of the instance.
+    data: &'a Utf8Path,
+    dry_run: bool,
+    prune: bool,
 }
 
-impl Server<'_> {
-    async fn converge(
-        &self,
-        wanted: &Structure,
-        dry_run: bool,
-    ) -> Result<Converged, ConvergeError> {
-        let (mut client, inside) = match self.connect(&wanted.database).await {
-            Err(ConvergeError::Server(ServerError(error)))
-                if error.code() == Some(&SqlState::INVALID_CATALOG_NAME) =>
-            {
-                (self.connect(OTHER_DATABASE).await?, false)
+/// What was found before anything is done.
+struct Sight {
+    session: Session,
+    /// Whether that is in the database of the instance.
+    inside: bool,
+    live: Live,
+    before: Record,
+}
+
+impl Work<'_> {
+    async fn converge(&self) -> Result<Converged, ConvergeError> {
+        let mut attempts = 1;
+        loop {
+            match self.attempt().await {
+                Err(error) if error.is_overlap() && attempts < ATTEMPTS => attempts += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<Converged, ConvergeError> {
+        let sight = self.look().await?;
+        let mut diff = diff::diff(self.wanted, &sight.live, &sight.before)?;
+        let gone = gone::gone(self.wanted, &sight.live, &diff.record);
+        if !self.dry_run {
+            self.take(&sight, &diff).await?;
+        }
+        let mut changes: Vec<Change> = Vec::new();
+        let mut kept: Vec<Kept> = std::mem::take(&mut diff.kept);
+        if self.prune {
+            let ahead = diff.steps.iter().filter(|_| self.dry_run);
+            let pruned = prune::prune(&self.server, &sight.session, ahead, &gone, self.dry_run);
+            let Pruned { done, kept: stays } = pruned.await?;
+            kept.extend(stays);
+            for gone in done.iter().flat_map(|step| &step.ends) {
+                diff.record.remove(gone);
+            }
+            diff.steps.extend(done);
+        } else {
+            kept.extend(gone::told(gone));
+        }
+        if !self.dry_run {
+            self.remember(&sight.before, &diff.record)?;
+        }
+        changes.extend(diff.steps.into_iter().map(|step| step.change));
+        Ok(Converged { changes, kept })
+    }
+
+    async fn look(&self) -> Result<Sight, ConvergeError> {
+        let (session, inside) = match self.server.connect(&self.wanted.database).await {
+            Err(ConvergeError::Server(error)) if error.is_no_database() => {
+                (self.server.connect(OTHER_DATABASE).await?, false)
             }
             connected => (connected?, true),
         };
-        if !dry_run {
-            run(&client, LOCK).await?;
+        let client = &session.client;
+        if !self.dry_run {
+            run(client, LOCK).await?;
         }
-        let roles: Vec<_> = wanted.roles.keys().map(String::as_str).collect();
-        let live = catalog::cluster(&client, &roles).await;
-        let mut live = live.map_err(ServerError)?;
-        if inside {
-            let read = catalog::database(&client, &mut live).await;
-            read.map_err(ServerError)?;
-        } else {
-            catalog::new_database(&mut live);
-        }
-        let steps = diff::steps(wanted, &live)?;
-        if !dry_run && !steps.is_empty() {
-            // A transaction ends before what can be in none, and where the database begins to be.
-            let together = |a: &Step, b: &Step| {
-                a.place != Place::Alone && b.place != Place::Alone && (inside || a.place == b.place)
-            };
-            for steps in steps.chunk_by(together) {
-                if !inside && steps.iter().all(|step| step.place == Place::Database) {
-                    client = self.connect(&wanted.database).await?;
-                }
-                apply(&client, steps).await?;
-            }
-        }
-        let changes = steps.into_iter().map(|step| step.change).collect();
-        Ok(Converged {
-            changes,
-            kept: Vec::new(),
+        let before = Record::read(self.data).map_err(|error| self.record(error))?;
+        let live = self.live(client, session.major, inside, &before).await;
+        Ok(Sight {
+            live: live.map_err(ServerError::from)?,
+            session,
+            inside,
+            before,
         })
     }
 
-    /// Connects as the superuser, whatever the settings of the server and the role say.
-    async fn connect(&self, database: &str) -> Result<Client, ConvergeError> {
-        let stream = UnixStream::connect(self.socket).await;
-        let stream = stream.map_err(|error| ConvergeError::Connect(self.socket.clone(), error))?;
-        let options = [
-            ("default_transaction_read_only", "off"),
-            ("idle_in_transaction_session_timeout", "0"),
-            ("standard_conforming_strings", "on"),
-            // What is made without a schema of its own is for everybody.
-            ("search_path", "public"),
-            // When the activator believes that it is done, it is.
-            ("synchronous_commit", "on"),
-            // A verifier is not for the log.
-            ("log_statement", "none"),
-            ("log_min_duration_statement", "-1"),
-            ("log_min_error_statement", "panic"),
-            ("statement_timeout", &self.within.as_millis().to_string()),
-        ]
-        .map(|(name, value)| format!("-c {name}={value}"));
-        let connected = Config::new()
-            .user(SUPERUSER)
-            .dbname(database)
-            .application_name("doze")
-            .options(options.join(" "))
-            .connect_raw(stream, NoTls)
-            .await;
-        let (client, connection) = connected.map_err(ServerError)?;
-        // It ends with the client, and its error is that of the statement that waits for it.
-        drop(tokio::spawn(connection));
-        Ok(client)
+    /// As much of what the server has as there is anything to say of.
+    async fn live(
+        &self,
+        client: &Client,
+        major: u32,
+        inside: bool,
+        before: &Record,
+    ) -> Result<Live, tokio_postgres::Error> {
+        let wanted = self.wanted;
+        let roles = wanted.roles.keys().map(String::as_str);
+        let roles: BTreeSet<_> = roles.chain(before.roles()).collect();
+        let roles: Vec<_> = roles.into_iter().collect();
+        let mut live = catalog::cluster(client, &roles).await?;
+        live.major = major;
+        if inside {
+            catalog::database(client, &mut live).await?;
+        } else {
+            catalog::new_database(&mut live);
+        }
+        let there = |name: &String| live.extensions.contains_key(name);
+        if !wanted.extensions.keys().all(there) {
+            catalog::available(client, &mut live).await?;
+        }
+        let mut targets: BTreeSet<_> = wanted.privileges(major).into_keys().collect();
+        for made in before.made() {
+            if let Made::Grant { target, .. } = made {
+                targets.insert(target.clone());
+            }
+        }
+        catalog::privileges(client, &mut live, &targets, inside).await?;
+        Ok(live)
+    }
+
+    /// Takes all steps. What they make is noted before, so that a crash leaves nothing behind that
+    /// nobody knows.
+    async fn take(&self, sight: &Sight, diff: &Diff) -> Result<(), ConvergeError> {
+        if diff.steps.is_empty() {
+            return Ok(());
+        }
+        self.remember(&sight.before, &diff.record.on_the_way_from(&sight.before))?;
+        let mut taken = 0;
+        let result = self.take_each(sight, &diff.steps, &mut taken).await;
+        if result.is_err() {
+            let mut record = sight.before.clone();
+            for step in diff.steps.iter().take(taken) {
+                record.add(step.makes.iter().cloned());
+            }
+            // The error that is told is the first one.
+            drop(record.write(self.data));
+        }
+        result
+    }
+
+    async fn take_each(
+        &self,
+        sight: &Sight,
+        steps: &[Step],
+        taken: &mut usize,
+    ) -> Result<(), ConvergeError> {
+        let inside = sight.inside;
+        // A transaction ends before what can be in none, and where the database begins to be.
+        let together = |a: &Step, b: &Step| {
+            a.place != Place::Alone && b.place != Place::Alone && (inside || a.place == b.place)
+        };
+        let mut within = None;
+        for steps in steps.chunk_by(together) {
+            let is_within = !inside && steps.iter().all(|step| step.place == Place::Database);
+            if is_within && within.is_none() {
+                within = Some(self.server.connect(&self.wanted.database).await?);
+            }
+            // The first session has the lock.
+            let session = within.as_ref().filter(|_| is_within);
+            apply(&session.unwrap_or(&sight.session).client, steps).await?;
+            *taken += steps.len();
+        }
+        Ok(())
+    }
+
+    /// Writes down what was made, if that is another thing than before.
+    fn remember(&self, before: &Record, record: &Record) -> Result<(), ConvergeError> {
+        if before == record {
+            return Ok(());
+        }
+        record.write(self.data).map_err(|error| self.record(error))
+    }
+
+    fn record(&self, error: io::Error) -> ConvergeError {
+        ConvergeError::Record(self.data.to_owned(), error)
     }
 }
 
@@ -199,14 +283,11 @@ async fn apply(client: &Client, steps: &[Step]) -> Result<(), ConvergeError> {
     Ok(run(client, "COMMIT").await?)
 }
 
-async fn take(client: &Client, step: &Step) -> Result<(), ConvergeError> {
+/// Takes one step.
+pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), ConvergeError> {
     let failed = |source| ConvergeError::Statement {
         statement: step.change.statement.clone(),
         source,
     };
     run(client, &step.sql).await.map_err(failed)
-}
-
-async fn run(client: &Client, sql: &str) -> Result<(), ServerError> {
-    Ok(client.batch_execute(sql).await?)
 }

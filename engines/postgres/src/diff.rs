@@ -1,15 +1,35 @@
 //! From what is declared and what is there to the statements between them. Pure, but for the salt
-//! of a new password. What is not declared is left alone.
+//! of a new password. What is not declared is left alone, unless the record tells that doze made it.
 
-use doze_contract::protocol::{Action, Change};
+mod extension;
+mod object;
+mod privileges;
+mod role;
+
+use std::collections::BTreeSet;
+
+use doze_contract::protocol::{Action, Change, Kept};
 
 use crate::{
-    catalog::{Live, LiveRole},
-    config::{list, setting_text, takes_a_list},
-    scram,
+    catalog::Live,
+    record::{Commented, Made, Record},
     sql::{identifier, literal},
-    structure::{Role, Structure},
+    structure::{Structure, Target},
 };
+
+pub(crate) use privileges::revoke;
+
+/// The way to what is declared.
+#[derive(Debug)]
+pub(crate) struct Diff {
+    pub(crate) steps: Vec<Step>,
+    /// What cannot be made as declared.
+    pub(crate) kept: Vec<Kept>,
+    /// What doze has made once all of the steps are taken.
+    pub(crate) record: Record,
+    /// The schemas that get objects of extensions by the steps.
+    filled: BTreeSet<String>,
+}
 
 /// One statement on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +40,12 @@ pub(crate) struct Step {
     pub(crate) sql: String,
     /// Where it is run.
     pub(crate) place: Place,
+    /// What there is afterwards that was not there before.
+    pub(crate) makes: Vec<Made>,
+    /// What there is no longer.
+    pub(crate) ends: Vec<Made>,
+    /// Whether something else may be dropped only after it.
+    pub(crate) frees: bool,
 }
 
 /// Where a statement is run.
@@ -35,165 +61,130 @@ pub(crate) enum Place {
 
 /// All that is missing or different, in an order that works: roles before what they own, and all
 /// of them before one is made a member of another.
-pub(crate) fn steps(wanted: &Structure, live: &Live) -> Result<Vec<Step>, getrandom::Error> {
-    let mut steps = Vec::new();
-    for (name, role) in &wanted.roles {
-        steps.extend(attributes(name, role, live.roles.get(name))?);
+pub(crate) fn diff(
+    wanted: &Structure,
+    live: &Live,
+    record: &Record,
+) -> Result<Diff, getrandom::Error> {
+    let mut diff = Diff {
+        steps: Vec::new(),
+        kept: Vec::new(),
+        record: record.clone(),
+        filled: BTreeSet::new(),
+    };
+    diff.record.retain(|made| is_there(live, made));
+    role::diff(&mut diff, wanted, live)?;
+    object::databases(&mut diff, wanted, live);
+    privileges::diff(&mut diff, wanted, live, Place::Anywhere);
+    object::schemas(&mut diff, wanted, live);
+    extension::diff(&mut diff, wanted, live);
+    privileges::diff(&mut diff, wanted, live, Place::Database);
+    for step in &diff.steps {
+        diff.record.add(step.makes.iter().cloned());
+        for gone in &step.ends {
+            diff.record.remove(gone);
+        }
     }
-    for (name, role) in &wanted.roles {
-        let bare = LiveRole::default();
-        let live = live.roles.get(name).unwrap_or(&bare);
-        steps.extend(memberships(name, role, live));
-        steps.extend(settings(name, role, live));
-    }
-    for (name, owner) in &wanted.databases {
-        steps.extend(database(name, owner, live));
-    }
-    for (name, owner) in &wanted.schemas {
-        steps.extend(schema(name, owner, live));
-    }
-    let missing = |name: &&String| !live.extensions.contains(*name);
-    steps.extend(wanted.extensions.iter().filter(missing).map(|name| {
-        // One of those before may have brought it along.
-        let sql = format!(
-            "CREATE EXTENSION IF NOT EXISTS {} CASCADE",
-            identifier(name)
-        );
-        step(Action::Create, "extension", name, sql, Place::Database)
-    }));
-    Ok(steps)
+    Ok(diff)
 }
 
-fn step(action: Action, kind: &str, name: &str, sql: String, place: Place) -> Step {
-    Step {
-        change: Change {
-            action,
-            object: format!("{kind} {name}"),
-            statement: sql.clone(),
+impl Step {
+    pub(crate) fn new(action: Action, object: String, sql: String, place: Place) -> Self {
+        Self {
+            change: Change {
+                action,
+                object,
+                statement: sql.clone(),
+            },
+            sql,
+            place,
+            makes: Vec::new(),
+            ends: Vec::new(),
+            frees: false,
+        }
+    }
+
+    fn making(mut self, made: impl IntoIterator<Item = Made>) -> Self {
+        self.makes.extend(made);
+        self
+    }
+
+    pub(crate) fn ending(mut self, gone: impl IntoIterator<Item = Made>) -> Self {
+        self.ends.extend(gone);
+        self
+    }
+
+    fn freeing(mut self) -> Self {
+        self.frees = true;
+        self
+    }
+}
+
+/// The comment of something, if it is to change: one that is no longer declared goes if it is ours.
+fn comment(
+    record: &Record,
+    of: &Commented,
+    wanted: Option<&String>,
+    live: Option<&String>,
+    place: Place,
+) -> Option<Step> {
+    let (kind, name) = match of {
+        Commented::Role(name) => ("role", name),
+        Commented::Database(name) => ("database", name),
+        Commented::Schema(name) => ("schema", name),
+    };
+    let on = format!("COMMENT ON {} {} IS", kind.to_uppercase(), identifier(name));
+    let object = format!("{kind} {name}");
+    let step = |sql| Step::new(Action::Alter, object, sql, place);
+    let made = Made::Comment(of.clone());
+    match (wanted, live) {
+        (Some(wanted), live) if live != Some(wanted) => {
+            Some(step(format!("{on} {}", literal(wanted))).making([made]))
+        }
+        (None, Some(_)) if record.has(&made) => Some(step(format!("{on} NULL")).ending([made])),
+        _ => None,
+    }
+}
+
+/// Whether what doze made is still there.
+fn is_there(live: &Live, made: &Made) -> bool {
+    let role = |name: &String| live.roles.get(name);
+    match made {
+        Made::Role(name) => role(name).is_some(),
+        Made::Membership { group, member } => {
+            role(member).is_some_and(|member| member.member_of.contains(group))
+        }
+        Made::Setting { role: of, name } => role(of).is_some_and(|of| {
+            let mut names = of.settings.keys();
+            names.any(|is| is.eq_ignore_ascii_case(name))
+        }),
+        Made::Database(name) => live.databases.contains_key(name),
+        Made::Schema(name) => live.schemas.contains_key(name),
+        Made::Extension(name) => live.extensions.contains_key(name),
+        Made::Grant {
+            role,
+            target,
+            privilege,
+        } => match target {
+            // Objects come and go.
+            Target::Objects { schema, .. } => {
+                let there = role == "public" || live.roles.contains_key(role);
+                there && live.schemas.contains_key(schema)
+            }
+            Target::Database(_) | Target::Schema(_) | Target::Future { .. } => {
+                let held = live.privileges.get(target);
+                held.is_some_and(|held| held.by.contains_key(&(role.clone(), privilege.clone())))
+            }
         },
-        sql,
-        place,
-    }
-}
-
-/// The statement that makes a role or changes its attributes and its password.
-fn attributes(
-    name: &str,
-    wanted: &Role,
-    live: Option<&LiveRole>,
-) -> Result<Option<Step>, getrandom::Error> {
-    let (action, verb) = match live {
-        None => (Action::Create, "CREATE"),
-        Some(_) => (Action::Alter, "ALTER"),
-    };
-    let bare = LiveRole::default();
-    let is = live.unwrap_or(&bare);
-    let mut sql = format!("{verb} ROLE {}", identifier(name));
-    let begun = sql.len();
-    for (wanted, is, word) in [
-        (wanted.login, is.login, "LOGIN"),
-        (wanted.superuser, is.superuser, "SUPERUSER"),
-        (wanted.createdb, is.createdb, "CREATEDB"),
-        (wanted.createrole, is.createrole, "CREATEROLE"),
-        (wanted.replication, is.replication, "REPLICATION"),
-    ] {
-        if wanted != is {
-            sql.push_str(if wanted { " " } else { " NO" });
-            sql.push_str(word);
+        Made::Comment(of) => {
+            let comment = match of {
+                Commented::Role(name) => role(name).map(|it| &it.comment),
+                Commented::Database(name) => live.databases.get(name).map(|it| &it.comment),
+                Commented::Schema(name) => live.schemas.get(name).map(|it| &it.comment),
+            };
+            comment.is_some_and(Option::is_some)
         }
     }
-    if wanted.connection_limit != is.connection_limit {
-        sql.push_str(" CONNECTION LIMIT ");
-        sql.push_str(&wanted.connection_limit.to_string());
-    }
-    let known = |password: &str| {
-        let verifier = is.verifier.as_deref();
-        verifier.is_some_and(|verifier| scram::is_of(verifier, password))
-    };
-    let password = wanted.password.as_ref().map(|password| password.0.as_str());
-    let password = password.filter(|password| !known(password));
-    if live.is_some() && sql.len() == begun && password.is_none() {
-        return Ok(None);
-    }
-    let mut step = step(action, "role", name, sql, Place::Anywhere);
-    if let Some(password) = password {
-        step.sql.push_str(" PASSWORD ");
-        step.sql.push_str(&literal(&scram::verifier(password)?));
-        step.change.statement.push_str(" PASSWORD '***'");
-    }
-    Ok(Some(step))
-}
-
-fn memberships(name: &str, wanted: &Role, live: &LiveRole) -> Vec<Step> {
-    let mut missing: Vec<_> = wanted.member_of.iter().collect();
-    missing.retain(|group| !live.member_of.contains(*group));
-    missing.sort();
-    missing.dedup();
-    let grant = |group: &String| {
-        let sql = format!("GRANT {} TO {}", identifier(group), identifier(name));
-        step(Action::Alter, "role", name, sql, Place::Anywhere)
-    };
-    missing.into_iter().map(grant).collect()
-}
-
-fn settings(name: &str, wanted: &Role, live: &LiveRole) -> Vec<Step> {
-    let set = |(setting, value): (&String, &serde_json::Value)| {
-        let value = setting_text(value);
-        let mut is = live.settings.iter();
-        let is = is.find(|(is, _)| is.eq_ignore_ascii_case(setting));
-        let same = |is: &str| is == value || takes_a_list(setting) && list(is) == list(&value);
-        if is.is_some_and(|(_, is)| same(is)) {
-            return None;
-        }
-        let parts = if takes_a_list(setting) {
-            list(&value)
-        } else {
-            vec![value]
-        };
-        let parts: Vec<_> = parts.iter().map(|part| literal(part)).collect();
-        // The parts of a name with dots are names of their own.
-        let setting: Vec<_> = setting.split('.').map(identifier).collect();
-        let sql = format!(
-            "ALTER ROLE {} SET {} = {}",
-            identifier(name),
-            setting.join("."),
-            parts.join(", ")
-        );
-        Some(step(Action::Alter, "role", name, sql, Place::Anywhere))
-    };
-    wanted.settings.iter().filter_map(set).collect()
-}
-
-fn database(name: &str, owner: &str, live: &Live) -> Option<Step> {
-    let (quoted, owner_quoted) = (identifier(name), identifier(owner));
-    match live.databases.get(name) {
-        Some(is) if is == owner => None,
-        Some(_) => {
-            let sql = format!("ALTER DATABASE {quoted} OWNER TO {owner_quoted}");
-            let place = Place::Anywhere;
-            Some(step(Action::Alter, "database", name, sql, place))
-        }
-        None => {
-            let sql = format!("CREATE DATABASE {quoted} OWNER {owner_quoted}");
-            Some(step(Action::Create, "database", name, sql, Place::Alone))
-        }
-    }
-}
-
-fn schema(name: &str, owner: &str, live: &Live) -> Option<Step> {
-    let (quoted, owner_quoted) = (identifier(name), identifier(owner));
-    let (action, sql) = match live.schemas.get(name) {
-        Some(is) if is == owner => return None,
-        Some(_) => (
-            Action::Alter,
-            format!("ALTER SCHEMA {quoted} OWNER TO {owner_quoted}"),
-        ),
-        None => (
-            Action::Create,
-            format!("CREATE SCHEMA {quoted} AUTHORIZATION {owner_quoted}"),
-        ),
-    };
-    Some(step(action, "schema", name, sql, Place::Database))
 }
 
 #[cfg(test)]

@@ -10,10 +10,14 @@ mod config;
 mod converge;
 mod describe;
 mod diff;
+mod gone;
 mod plan;
 mod provision;
+mod prune;
+mod record;
 mod refuse;
 mod scram;
+mod session;
 mod sql;
 mod startup;
 mod structure;
@@ -26,8 +30,9 @@ use doze_contract::{
 };
 use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
-pub use converge::{ConvergeError, ServerError};
+pub use converge::ConvergeError;
 pub use provision::{ProvisionError, RunError};
+pub use session::ServerError;
 
 /// The driver.
 #[derive(Debug, Clone, Copy)]

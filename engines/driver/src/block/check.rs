@@ -80,7 +80,9 @@ fn checked(key: &Key, value: &Value) -> Checked {
         (Kind::Table { keys }, Value::Object(found)) => {
             return table(keys, &format!("`{}`", key.name), found);
         }
-        (Kind::TableList { keys }, Value::Array(tables)) => return listed_tables(key, keys, tables),
+        (Kind::TableList { keys }, Value::Array(tables)) => {
+            return listed_tables(key, keys, tables);
+        }
         (Kind::Settings { .. }, Value::Object(settings)) => settings
             .iter()
             .filter_map(|(name, value)| setting_problem(key, name, value))

@@ -12,7 +12,8 @@ use doze_contract::{
     Endpoint, InstanceName, Plan, ProjectName, Version,
     plan::{Body, FORMAT, OpenTo, Paths},
     protocol::{
-        Change, Check, ConvergeCall, Description, PlanCall, Problem, ProvisionCall, Toolchain,
+        Change, Check, ConvergeCall, Converged, Description, PlanCall, Problem, ProvisionCall,
+        Toolchain,
     },
 };
 use serde_json::{Map, Value};
@@ -203,13 +204,24 @@ impl World {
     /// Has the driver converge the running engine of `plan`, or say what that would take, and gives
     /// the changes.
     pub fn converge(&self, plan: &Plan, dry_run: bool) -> Result<Vec<Change>, WorldError> {
+        Ok(self.converged(plan, dry_run, false)?.changes)
+    }
+
+    /// Likewise, with what nobody declares any more taken back if `prune` says so, and gives also
+    /// what was kept.
+    pub fn converged(
+        &self,
+        plan: &Plan,
+        dry_run: bool,
+        prune: bool,
+    ) -> Result<Converged, WorldError> {
         let call = ConvergeCall {
             plan: plan.clone(),
             upstream: None,
             dry_run,
-            prune: false,
+            prune,
         };
-        Ok(self.session()?.converge(call)?.changes)
+        Ok(self.session()?.converge(call)?)
     }
 
     /// Empties the `run` folder and writes the plan's files, as before every boot.

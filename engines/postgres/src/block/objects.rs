@@ -1,58 +1,41 @@
-//! The keys of what is in a server, and what its names may be. It must not know how any of it is
-//! made.
+//! The keys of what is in a server. It must not know how any of it is made.
 
-use doze_driver::block::{Key, Kind};
+use doze_driver::block::{Key, Kind, Rule};
 
-use super::{setting_name, setting_value};
-use crate::plan::SUPERUSER;
+use super::{names, setting_name, setting_value};
 
 /// The keys of a role.
 pub(super) const ROLE_KEYS: &[Key] = &[
-    Key {
-        name: "password",
-        kind: Kind::Text {
-            default: None,
-            rule: password,
-        },
-        doc: "What the role has to give to log in. Without it nobody is asked.",
-    },
-    Key {
-        name: "login",
-        kind: Kind::Flag { default: true },
-        doc: "May log in. A group of roles does not.",
-    },
-    Key {
-        name: "superuser",
-        kind: Kind::Flag { default: false },
-        doc: "May do everything.",
-    },
-    Key {
-        name: "createdb",
-        kind: Kind::Flag { default: false },
-        doc: "May create databases.",
-    },
-    Key {
-        name: "createrole",
-        kind: Kind::Flag { default: false },
-        doc: "May create roles.",
-    },
-    Key {
-        name: "replication",
-        kind: Kind::Flag { default: false },
-        doc: "May replicate the server.",
-    },
-    Key {
-        name: "connection_limit",
-        kind: Kind::Number {
-            default: -1,
-            min: -1,
-            max: 262_143,
-        },
-        doc: "How many connections it may have at the same time; -1 is no limit.",
-    },
+    optional(
+        "password",
+        names::password,
+        "What the role has to give to log in. Without it nobody is asked.",
+    ),
+    flag("login", true, "May log in. A group of roles does not."),
+    flag("superuser", false, "May do everything."),
+    flag("createdb", false, "May create databases."),
+    flag("createrole", false, "May create roles."),
+    flag("replication", false, "May replicate the server."),
+    flag(
+        "inherit",
+        true,
+        "Has the privileges of the roles that it is a member of without asking for them.",
+    ),
+    flag(
+        "bypassrls",
+        false,
+        "Sees all rows, whatever row security says.",
+    ),
+    CONNECTION_LIMIT,
+    optional(
+        "valid_until",
+        names::moment,
+        "When its password ends to be valid: a day in UTC, or a moment such as \
+         2030-12-31T23:59:59Z.",
+    ),
     Key {
         name: "member_of",
-        kind: Kind::Texts { rule: group },
+        kind: Kind::Texts { rule: names::group },
         doc: "The roles that it is a member of.",
     },
     Key {
@@ -64,130 +47,143 @@ pub(super) const ROLE_KEYS: &[Key] = &[
         },
         doc: "Settings that its sessions begin with.",
     },
+    COMMENT,
 ];
 
-/// The keys of what a role owns.
-pub(super) const OWNED_KEYS: &[Key] = &[Key {
-    name: "owner",
-    kind: Kind::Text {
-        default: None,
-        rule: role,
+/// The keys of a database.
+pub(super) const DATABASE_KEYS: &[Key] = &[
+    OWNER,
+    optional(
+        "encoding",
+        names::name,
+        "Its encoding, such as UTF8. It cannot be changed later.",
+    ),
+    optional(
+        "locale",
+        names::name,
+        "Its locale, such as C.UTF-8. It cannot be changed later.",
+    ),
+    optional(
+        "template",
+        names::name,
+        "The database that it is copied from, once. Without it `template1`, or `template0` where an \
+         encoding or a locale is declared.",
+    ),
+    CONNECTION_LIMIT,
+    flag(
+        "is_template",
+        false,
+        "May be copied by everybody who may create databases.",
+    ),
+    flag(
+        "allow_connections",
+        true,
+        "May be connected to; one that is only a template need not.",
+    ),
+    COMMENT,
+];
+
+/// The keys of a schema.
+pub(super) const SCHEMA_KEYS: &[Key] = &[OWNER, COMMENT];
+
+/// The keys of an extension.
+pub(super) const EXTENSION_KEYS: &[Key] = &[
+    optional(
+        "schema",
+        names::name,
+        "The schema that its objects are in; without it `public`, or the one that it insists on.",
+    ),
+    optional(
+        "version",
+        names::name,
+        "Its version; without it the newest at the time when it is created.",
+    ),
+    flag(
+        "cascade",
+        true,
+        "Brings the extensions along that it needs.",
+    ),
+    flag(
+        "optional",
+        false,
+        "Is left out where the server does not have it.",
+    ),
+];
+
+/// The keys of a grant.
+pub(super) const GRANT_KEYS: &[Key] = &[
+    Key {
+        name: "role",
+        kind: Kind::Needed {
+            example: "app",
+            rule: names::grantee,
+        },
+        doc: "Who gets the privileges; `public` is everybody.",
     },
-    doc: "The role that owns it; without it the owner of the database of the instance.",
-}];
+    Key {
+        name: "privileges",
+        kind: Kind::Texts { rule: names::name },
+        doc: "The privileges, as GRANT has them, such as SELECT and USAGE, or ALL.",
+    },
+    optional(
+        "database",
+        names::name,
+        "The database that they are for. Either this or `schema`.",
+    ),
+    optional(
+        "schema",
+        names::name,
+        "The schema that they are for, in the database of the instance.",
+    ),
+    Key {
+        name: "objects",
+        kind: Kind::Choice {
+            default: None,
+            of: &["tables", "sequences", "functions"],
+        },
+        doc: "What in the schema they are for, if not for the schema itself: all that are there, \
+              and all that its owner or the owner of the database makes there later.",
+    },
+    flag(
+        "with_grant_option",
+        false,
+        "May be passed on by who gets them.",
+    ),
+];
 
-const RESERVED: &str = "is a name that PostgreSQL keeps to itself";
+const OWNER: Key = optional(
+    "owner",
+    names::role,
+    "The role that owns it; without it the owner of the database of the instance.",
+);
 
-pub(super) fn role(text: &str) -> Result<(), String> {
-    group(text)?;
-    if text.starts_with("pg_") {
-        Err(RESERVED.to_owned())
-    } else {
-        Ok(())
+const COMMENT: Key = optional("comment", names::comment, "What people are told of it.");
+
+const CONNECTION_LIMIT: Key = Key {
+    name: "connection_limit",
+    kind: Kind::Number {
+        default: -1,
+        min: -1,
+        max: 262_143,
+    },
+    doc: "How many connections it may have at the same time; -1 is no limit.",
+};
+
+const fn flag(name: &'static str, default: bool, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind: Kind::Flag { default },
+        doc,
     }
 }
 
-pub(super) fn declared_role(text: &str) -> Result<(), String> {
-    role(text)?;
-    if text == SUPERUSER {
-        Err("is the superuser, whom doze needs as it is".to_owned())
-    } else {
-        Ok(())
-    }
-}
-
-/// A role that need not be ours, such as `pg_monitor`.
-fn group(text: &str) -> Result<(), String> {
-    name(text)?;
-    if matches!(text, "public" | "none") {
-        Err(RESERVED.to_owned())
-    } else {
-        Ok(())
-    }
-}
-
-pub(super) fn database(text: &str) -> Result<(), String> {
-    name(text)?;
-    if matches!(text, "template0" | "template1") {
-        Err(RESERVED.to_owned())
-    } else {
-        Ok(())
-    }
-}
-
-pub(super) fn schema(text: &str) -> Result<(), String> {
-    name(text)?;
-    if text.starts_with("pg_") || text == "information_schema" {
-        Err(RESERVED.to_owned())
-    } else {
-        Ok(())
-    }
-}
-
-pub(super) fn extension(text: &str) -> Result<(), String> {
-    name(text)
-}
-
-fn name(text: &str) -> Result<(), String> {
-    // NAMEDATALEN - 1; a longer name would be cut off.
-    const LONGEST: usize = 63;
-    let flaw = if text.is_empty() {
-        "is empty; leave it out".to_owned()
-    } else if text.len() > LONGEST {
-        format!("is {} bytes long; a name has at most {LONGEST}", text.len())
-    } else if text.chars().any(char::is_control) {
-        "contains a control character".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(flaw)
-}
-
-/// Whatever a client can say: the server takes every text but the empty one for a password.
-fn password(text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        Err("is empty; leave the key out".to_owned())
-    } else if text.contains('\0') {
-        Err("contains a NUL, which no client can say".to_owned())
-    } else {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_role_is_any_text_that_a_role_can_be() {
-        for right in ["app", "it's \"a\" $role% \\ü;", &"x".repeat(63)] {
-            assert_eq!(role(right), Ok(()), "{right}");
-        }
-        for wrong in ["", "a\nb", "a\0", "pg_read", "public", &"x".repeat(64)] {
-            role(wrong).unwrap_err();
-        }
-        assert_eq!(role("postgres"), Ok(()));
-        declared_role("postgres").unwrap_err();
-        assert_eq!(group("pg_monitor"), Ok(()));
-    }
-
-    #[test]
-    fn the_servers_own_names_are_not_declared() {
-        for wrong in ["pg_toast", "information_schema", ""] {
-            schema(wrong).unwrap_err();
-        }
-        assert_eq!(schema("public"), Ok(()));
-        database("template1").unwrap_err();
-        assert_eq!(database("it's \"mine\""), Ok(()));
-    }
-
-    #[test]
-    fn a_password_is_any_text_that_a_client_can_say() {
-        for right in [" ", "a\nb\t", "it's \"%$\\ü", &"x".repeat(4096)] {
-            assert_eq!(password(right), Ok(()));
-        }
-        for wrong in ["", "s3cret\0"] {
-            assert!(!password(wrong).unwrap_err().contains("s3cret"));
-        }
+const fn optional(name: &'static str, rule: Rule, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind: Kind::Text {
+            default: None,
+            rule,
+        },
+        doc,
     }
 }

@@ -92,5 +92,9 @@ fn tables(text: &mut String, path: &str, schema: &Value) {
             write!(text, "\n#### {key}\n\n`[{path}]`\n\n{}", keys(inner)).expect("memory");
             tables(text, &path, inner);
         }
+        let inner = schema.get("items");
+        if let Some(inner) = inner.filter(|inner| inner.get("properties").is_some()) {
+            write!(text, "\n#### {key}\n\n`[[{path}.{key}]]`\n\n{}", keys(inner)).expect("memory");
+        }
     }
 }

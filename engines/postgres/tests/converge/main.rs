@@ -1,19 +1,15 @@
 //! The structure in a real server, in every version that is here: what the driver makes of a
 //! declaration, and that whoever is declared can log in and nobody else.
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    process::{Command, Output},
-};
+mod booted;
+mod drift;
+mod everything;
+mod overlap;
+mod prune;
 
-use camino::Utf8Path;
-use doze_contract::{Plan, protocol::Toolchain};
-use doze_driver::{
-    Driver,
-    conformance::{Engine, World, toolchains},
-};
-use doze_engine_postgres::Postgres;
+use std::collections::BTreeMap;
+
+use doze_contract::protocol::Toolchain;
 use proptest::{
     collection::{btree_map, vec},
     prelude::{Strategy, any, prop_oneof},
@@ -22,105 +18,10 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 
-const DRIVER: &str = env!("CARGO_BIN_EXE_doze-driver-postgres");
-
-type Outcome = Result<(), Box<dyn Error>>;
-
-fn engines() -> Vec<Toolchain> {
-    let found = toolchains(&Postgres::ABOUT);
-    assert!(
-        !found.is_empty(),
-        "no PostgreSQL here: install `postgresql` or set DOZE_POSTGRES_BINDIR"
-    );
-    found
-}
-
-/// A server that was provisioned for one declaration, and booted for it.
-struct Booted {
-    world: World,
-    engine: Engine,
-}
-
-impl Booted {
-    fn new(toolchain: &Toolchain, block: &Value) -> Result<Self, Box<dyn Error>> {
-        let world = World::new(DRIVER, toolchain)?;
-        let plan = plan(&world, block)?;
-        world.provision(&plan)?;
-        let engine = Engine::boot(&world, &plan)?;
-        Ok(Self { world, engine })
-    }
-
-    fn plan(&self) -> &Plan {
-        self.engine.plan()
-    }
-
-    /// The statements that another declaration takes, made.
-    fn converge(&self, block: &Value) -> Result<Vec<String>, Box<dyn Error>> {
-        self.call(block, false)
-    }
-
-    fn call(&self, block: &Value, dry_run: bool) -> Result<Vec<String>, Box<dyn Error>> {
-        let changes = self.world.converge(&plan(&self.world, block)?, dry_run);
-        Ok(changes?.into_iter().map(|it| it.statement).collect())
-    }
-
-    /// Runs SQL as psql(1) does, as the superuser.
-    fn sql(&self, sql: &str) -> Result<String, Box<dyn Error>> {
-        self.sql_in("app", sql)
-    }
-
-    fn sql_in(&self, database: &str, sql: &str) -> Result<String, Box<dyn Error>> {
-        let mut psql = self.psql(&["-c", sql]);
-        answer(psql.env("PGUSER", "postgres").env("PGDATABASE", database))
-    }
-
-    /// Logs in with a password, and tells who that is, and a setting of the role.
-    fn login(&self, role: &str, password: &str) -> Result<String, Box<dyn Error>> {
-        const SQL: &str = "SELECT current_user, current_setting('my.text', true)";
-        let mut psql = self.psql(&["-w", "-c", SQL]);
-        psql.env("PGUSER", role).env("PGPASSWORD", password);
-        answer(psql.env("PGDATABASE", "app"))
-    }
-
-    fn psql(&self, words: &[&str]) -> Command {
-        let server = self.plan().body.members.first();
-        let server = server.and_then(|member| member.argv.first());
-        let beside = server.map(|server| Utf8Path::new(server).with_file_name("psql"));
-        let beside = beside.filter(|beside| beside.is_file());
-        let mut command = Command::new(beside.unwrap_or_else(|| "psql".into()));
-        command
-            .env_clear()
-            .env("PGHOST", &self.plan().paths.run)
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1"])
-            .args(words);
-        command
-    }
-}
-
-fn answer(command: &mut Command) -> Result<String, Box<dyn Error>> {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output()?;
-    if !status.success() {
-        return Err(String::from_utf8(stderr)?.into());
-    }
-    // But for the newline of psql(1): a name may end with a space.
-    let told = String::from_utf8(stdout)?;
-    Ok(told.strip_suffix('\n').unwrap_or(&told).to_owned())
-}
-
-fn block(block: &Value) -> Map<String, Value> {
-    block.as_object().cloned().unwrap_or_default()
-}
-
-fn plan(world: &World, declared: &Value) -> Result<Plan, Box<dyn Error>> {
-    Ok(world.plan("app", &block(declared))?)
-}
+use booted::{Booted, Outcome, answer, block, engines};
 
 /// Everything that can be declared.
-fn full() -> Value {
+pub(crate) fn full() -> Value {
     json!({
         "owner": "app",
         "role": {
@@ -252,7 +153,7 @@ fn drift_made_by_hand_is_seen_and_mended_and_the_rest_is_left_alone() -> Outcome
             booted.converge(&json!({ "owner": "app" }))?,
             [
                 // The role of the owner has no keys any more, and so their defaults.
-                "ALTER ROLE \"app\" CONNECTION LIMIT -1"
+                "ALTER ROLE \"app\" CONNECTION LIMIT -1 PASSWORD NULL"
             ]
         );
     }
@@ -297,10 +198,10 @@ fn what_fails_is_told_with_its_statement_and_changes_nothing() -> Outcome {
             booted.sql("SELECT 1 FROM pg_roles WHERE rolname = 'web'")?,
             ""
         );
-        let wanted = json!({ "role": { "web": { "member_of": ["nobody"] } } });
+        let wanted = json!({ "role": { "web": { "member_of": ["pg_nobody"] } } });
         let failed = booted.converge(&wanted).unwrap_err();
         let told = failed.source().map(ToString::to_string).unwrap_or_default();
-        assert!(told.contains("role \"nobody\" does not exist"), "{told}");
+        assert!(told.contains("role \"pg_nobody\" does not exist"), "{told}");
     }
     Ok(())
 }
