@@ -8,7 +8,10 @@ mod decide;
 mod show;
 
 use camino::Utf8PathBuf;
-use doze_contract::{EngineName, InstanceName, ProjectName, protocol::Change};
+use doze_contract::{
+    EngineName, InstanceName, ProjectName,
+    protocol::{Change, Kept},
+};
 use serde::Serialize;
 
 pub(crate) use self::{
@@ -25,6 +28,7 @@ pub(crate) struct Changes {
     pub(crate) units: Vec<UnitChange>,
     pub(crate) restarts: Vec<Restart>,
     pub(crate) structure: Vec<Structure>,
+    pub(crate) kept: Vec<Left>,
     pub(crate) data: Vec<Data>,
 }
 
@@ -88,6 +92,17 @@ pub(crate) struct Structure {
     pub(crate) engine: EngineName,
     /// What the driver would do to the live engine; nothing if that has to be awake to be asked.
     pub(crate) changes: Option<Vec<Change>>,
+    /// Whether it also takes back what is no longer declared.
+    #[serde(skip)]
+    pub(crate) prune: bool,
+}
+
+/// Something inside an engine that is not as declared and stays so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Left {
+    pub(crate) instance: InstanceName,
+    #[serde(flatten)]
+    pub(crate) kept: Kept,
 }
 
 /// A data directory that no declared instance owns.
@@ -108,7 +123,7 @@ pub(crate) enum DataAction {
 }
 
 impl Changes {
-    /// Whether there is nothing to do. Data that stays is nothing to do.
+    /// Whether there is nothing to do. What stays is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
             && self.units.is_empty()
@@ -175,6 +190,7 @@ mod tests {
             instance: name(instance),
             engine: EngineName::new("postgres").unwrap(),
             changes: statements.map(|statements| statements.iter().map(change).collect()),
+            prune: false,
         }
     }
 
@@ -185,6 +201,7 @@ mod tests {
             units: Vec::new(),
             restarts: Vec::new(),
             structure: Vec::new(),
+            kept: Vec::new(),
             data: Vec::new(),
         }
     }
@@ -246,5 +263,24 @@ mod tests {
             ..asleep.clone()
         };
         assert!(!asleep.covers(&awake), "nobody saw the statements");
+    }
+
+    #[test]
+    fn what_is_dropped_inside_an_engine_is_not_dropped_unasked() {
+        let mut changes = nothing();
+        changes.structure = vec![structure("app", Some(&["CREATE ROLE r"]))];
+        assert_eq!(changes.harm(), [""; 0]);
+        for found in &mut changes.structure {
+            found.prune = true;
+            for change in found.changes.iter_mut().flatten() {
+                change.action = Action::Drop;
+            }
+        }
+        assert_eq!(changes.harm(), ["drop role r of app"]);
+        // Who sleeps cannot be asked what that would be.
+        for found in &mut changes.structure {
+            found.changes = None;
+        }
+        assert_eq!(changes.harm(), ["drop what app no longer declares"]);
     }
 }

@@ -177,8 +177,8 @@ pub enum Command {
     ///
     /// In groups: files, units, restarts, structure, data. Prints nothing if there is nothing to
     /// do. It wakes nobody and writes nothing, and asks no registry: what is not in the store yet
-    /// is an error. Data that no declared instance owns is named on standard error; that is nothing
-    /// to do.
+    /// is an error. What is no longer declared and stays, such as data that no instance owns, is
+    /// named on standard error; that is nothing to do.
     Plan {
         /// Exit with 5 if there is anything to do
         #[arg(long)]
@@ -194,15 +194,15 @@ pub enum Command {
     ///
     /// Prints what `doze plan` prints, asks on a terminal whether to go on, and does it: what `doze
     /// up` does, then it wakes the instances whose structure is not as declared, makes it so, and
-    /// prints the statements. Without a terminal it goes on unasked if nobody is disturbed and no
-    /// data removed, and exits with 2 otherwise. If the project changed since the question, it
+    /// prints the statements. Without a terminal it goes on unasked if nobody is disturbed and
+    /// nothing removed, and exits with 2 otherwise. If the project changed since the question, it
     /// stops before it has done anything. Where there is no user manager it ends as `doze up` does
     /// there, by holding the addresses; the structure is then made right by the next boots.
     Apply {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
-        /// Remove the data of instances that are no longer declared, too
+        /// Remove what is no longer declared, too: instances' data, and what doze made in engines
         #[arg(long)]
         prune: bool,
     },

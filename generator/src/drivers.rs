@@ -15,7 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint, EngineName, Plan,
     plan::{Body, SideEndpoint, Start},
-    protocol::{Answer, Call, Change, Check, Checked, ConvergeCall, Description, PlanCall},
+    protocol::{Answer, Call, Check, Checked, ConvergeCall, Converged, Description, PlanCall},
 };
 
 use self::talk::{Talk, line, understand};
@@ -262,19 +262,20 @@ pub fn describe_program(path: &Utf8Path) -> Result<Description, DriverError> {
 }
 
 /// Asks the driver of a plan to make the structure in its ready engine as declared, or only what
-/// that would take. It is started as the activator starts it, and has as long as the plan says.
-pub fn converge(plan: &Plan, dry_run: bool) -> Result<Vec<Change>, DriverError> {
+/// that would take; `prune` also takes back what is no longer declared. It is started as the
+/// activator starts it, and has as long as the plan says.
+pub fn converge(plan: &Plan, dry_run: bool, prune: bool) -> Result<Converged, DriverError> {
     let path = &plan.driver;
     let mut talk = Talk::start_behind(&plan.launcher, path)?;
     let call = Call::Converge(Box::new(ConvergeCall {
         plan: plan.clone(),
         upstream: None,
         dry_run,
-        prune: false,
+        prune,
     }));
     let within = plan.body.converge.as_ref().map(|converge| converge.within);
     if let Answer::Converge(converged) = talk.ask_within(path, call, within)? {
-        Ok(converged.changes)
+        Ok(converged)
     } else {
         Err(DriverError::OffTopic { path: path.clone() })
     }

@@ -1,9 +1,12 @@
 //! The changes, for people.
 
-use doze_contract::{InstanceName, protocol::Change};
+use doze_contract::{
+    InstanceName,
+    protocol::{Action, Change},
+};
 use indicatif::HumanBytes;
 
-use super::{Changes, Data, DataAction, FileAction, Reason, Restart, Structure, UnitAction};
+use super::{Changes, Data, DataAction, FileAction, Left, Reason, Restart, Structure, UnitAction};
 use crate::output::{Paint, harmless};
 
 impl Changes {
@@ -57,10 +60,11 @@ impl Changes {
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         let kept = self.data.iter();
         let kept = kept.filter(|data| data.action == DataAction::Keep);
-        kept.map(|Data { path, bytes, .. }| {
+        let data = kept.map(|Data { path, bytes, .. }| {
             let size = HumanBytes(*bytes);
             format!("note: no instance owns {path} ({size}); `doze apply --prune` removes it\n")
-        })
+        });
+        self.kept.iter().map(Left::note).chain(data)
     }
 
     /// What of it somebody may miss: for the refusal to do it unasked.
@@ -70,7 +74,17 @@ impl Changes {
             format!("stop {instance}{}", crowd(restart.clients, restart.holds))
         });
         let removes = self.removed().map(|data| format!("remove {}", data.path));
-        stops.chain(removes).collect()
+        let drops = self.structure.iter().flat_map(Structure::drops);
+        stops.chain(drops).chain(removes).collect()
+    }
+}
+
+impl Left {
+    /// What stays, and why.
+    pub(crate) fn note(&self) -> String {
+        let Self { instance, kept } = self;
+        let (object, reason) = (harmless(&kept.object), harmless(&kept.reason));
+        format!("note: {instance}: {object} stays: {reason}\n")
     }
 }
 
@@ -119,6 +133,10 @@ impl Structure {
             instance, changes, ..
         } = self;
         match changes {
+            None if self.prune => vec![format!(
+                "{instance}: wakes, and what it no longer declares is dropped as far as that holds \
+                 no data"
+            )],
             None => vec![format!(
                 "{instance}: not as declared; what has to be done is known when it wakes"
             )],
@@ -126,6 +144,21 @@ impl Structure {
                 vec![format!("{instance}: declared anew, and already so")]
             }
             Some(changes) => statements(instance.as_str(), changes).collect(),
+        }
+    }
+
+    /// What somebody may miss afterwards.
+    fn drops(&self) -> Vec<String> {
+        let instance = &self.instance;
+        let dropped = |change: &&Change| change.action == Action::Drop;
+        match &self.changes {
+            Some(changes) => changes
+                .iter()
+                .filter(dropped)
+                .map(|change| format!("drop {} of {instance}", harmless(&change.object)))
+                .collect(),
+            None if self.prune => vec![format!("drop what {instance} no longer declares")],
+            None => Vec::new(),
         }
     }
 }

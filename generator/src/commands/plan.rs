@@ -40,7 +40,8 @@ pub(super) fn run(context: &Context, check: bool, json: bool, prune: bool) -> Re
     Ok(())
 }
 
-/// All that would change; `prune` removes the data that no declared instance owns.
+/// All that would change; `prune` removes the data that no declared instance owns, and what is no
+/// longer declared inside the engines.
 pub(super) fn propose(
     context: &Context,
     compiled: &Compiled,
@@ -53,12 +54,14 @@ pub(super) fn propose(
     let (units, restarts) = decided.unwrap_or_default();
     let mut files = lock_file(supply);
     files.extend(observed.files());
+    let structure::Found { structure, kept } = structure::pending(compiled, observed, prune)?;
     Ok(Changes {
         project: compiled.project.name.clone(),
         files,
         units,
         restarts,
-        structure: structure::pending(compiled, observed)?,
+        structure,
+        kept,
         data: orphaned(context, &compiled.project.name, prune)?,
     })
 }

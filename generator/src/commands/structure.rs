@@ -10,7 +10,11 @@ use std::{
 };
 
 use camino::Utf8Path;
-use doze_contract::{Plan, error::chain, protocol::Change};
+use doze_contract::{
+    Plan,
+    error::chain,
+    protocol::{Change, Converged, Kept},
+};
 
 use super::{
     Compiled,
@@ -19,7 +23,7 @@ use super::{
 };
 use crate::{
     awake,
-    changes::{Structure, statements},
+    changes::{Left, Structure, statements},
     drivers::{self, DriverError},
     failure::Failure,
     fsx,
@@ -30,26 +34,56 @@ use crate::{
 const PROVISIONED: &str = "doze-provisioned";
 const CONVERGED: &str = "doze-converged";
 
+/// What is not as declared inside the engines.
+pub(super) struct Found {
+    /// What is changed about it.
+    pub(super) structure: Vec<Structure>,
+    /// What stays so.
+    pub(super) kept: Vec<Left>,
+}
+
 /// The instances whose structure is not as declared, as far as that can be told without waking
-/// one. All that are awake are asked at once.
-pub(super) fn pending(compiled: &Compiled, observed: &Observed) -> Result<Vec<Structure>, Failure> {
+/// one; with `prune` also those that have to wake for it to be told what they no longer declare.
+/// All that are awake are asked at once.
+pub(super) fn pending(
+    compiled: &Compiled,
+    observed: &Observed,
+    prune: bool,
+) -> Result<Found, Failure> {
     thread::scope(|scope| {
         let ask = |plan| {
-            let asked = is_asked(plan, observed).then(|| scope.spawn(|| ask(plan)));
+            let asked = is_asked(plan, observed).then(|| scope.spawn(move || ask(plan, prune)));
             (plan, asked)
         };
         let asked: Vec<_> = compiled.plans.iter().map(ask).collect();
-        let mut pending = Vec::new();
+        let mut found = Found {
+            structure: Vec::new(),
+            kept: Vec::new(),
+        };
         for (plan, asked) in asked {
-            let changes = asked.map(joined).transpose()?.flatten();
-            pending.extend(of_instance(plan, changes)?);
+            let converged = asked.map(joined).transpose()?.flatten();
+            let (changes, kept) = converged.map(|it| (it.changes, it.kept)).unzip();
+            found.kept.extend(left(plan, kept.unwrap_or_default()));
+            found.structure.extend(of_instance(plan, changes, prune)?);
         }
-        Ok(pending)
+        Ok(found)
+    })
+}
+
+/// What stays in an instance.
+fn left(plan: &Plan, kept: Vec<Kept>) -> impl Iterator<Item = Left> {
+    kept.into_iter().map(|kept| Left {
+        instance: plan.instance.clone(),
+        kept,
     })
 }
 
 /// What is not as declared of one instance, whose live engine would be changed so.
-fn of_instance(plan: &Plan, changes: Option<Vec<Change>>) -> Result<Option<Structure>, Failure> {
+fn of_instance(
+    plan: &Plan,
+    changes: Option<Vec<Change>>,
+    prune: bool,
+) -> Result<Option<Structure>, Failure> {
     let Some(declared) = &plan.body.converge else {
         return Ok(None);
     };
@@ -62,13 +96,15 @@ fn of_instance(plan: &Plan, changes: Option<Vec<Change>>) -> Result<Option<Struc
         return Ok(None);
     }
     let is_stamped = read(CONVERGED)?.is_some_and(|stamp| stamp == declared.fingerprint);
-    if is_stamped && changes.as_ref().is_none_or(Vec::is_empty) {
+    let is_settled = changes.as_ref().map_or(!prune, Vec::is_empty);
+    if is_stamped && is_settled {
         return Ok(None);
     }
     Ok(Some(Structure {
         instance: plan.instance.clone(),
         engine: plan.engine.clone(),
         changes,
+        prune,
     }))
 }
 
@@ -81,9 +117,9 @@ fn is_asked(plan: &Plan, observed: &Observed) -> bool {
 }
 
 /// What the driver would do to the live engine; nothing if it has fallen asleep meanwhile.
-fn ask(plan: &Plan) -> Result<Option<Vec<Change>>, Failure> {
-    match drivers::converge(plan, true) {
-        Ok(changes) => Ok(Some(changes)),
+fn ask(plan: &Plan, prune: bool) -> Result<Option<Converged>, Failure> {
+    match drivers::converge(plan, true, prune) {
+        Ok(converged) => Ok(Some(converged)),
         Err(error) => match awake::status(&plan.paths.status_socket) {
             Ok(Some(status)) if is_ready(&status) => Err(failed(plan, error)),
             _ => Ok(None),
@@ -102,24 +138,32 @@ fn failed(plan: &Plan, source: DriverError) -> Failure {
 /// is woken, which converges it if its data is not of the declared structure, and held meanwhile,
 /// so that nobody else does what is done here.
 pub(super) fn converge(compiled: &Compiled, structure: &[Structure]) -> Result<(), Failure> {
-    let plans: Vec<&Plan> = structure
-        .iter()
-        .filter_map(|of| {
-            compiled
-                .plans
-                .iter()
+    let mut all: Vec<(&Plan, &Structure)> = Vec::new();
+    for of in structure {
+        let mut plans = compiled.plans.iter();
+        all.extend(
+            plans
                 .find(|plan| plan.instance == of.instance)
-        })
-        .collect();
+                .zip(Some(of)),
+        );
+    }
     let done: Vec<_> = thread::scope(|scope| {
-        let running = plans.iter().map(|plan| scope.spawn(|| converge_one(plan)));
+        let running = all
+            .iter()
+            .map(|(plan, of)| scope.spawn(|| converge_one(plan, of.prune)));
         let running: Vec<_> = running.collect();
         running.into_iter().map(joined).collect()
     });
     let mut exit = None;
-    for (plan, done) in plans.iter().zip(done) {
+    for ((plan, of), done) in all.into_iter().zip(done) {
         match done {
-            Ok(lines) => print_lines(&lines).map_err(Failure::io("print"))?,
+            Ok((lines, kept)) => {
+                print_lines(&lines).map_err(Failure::io("print"))?;
+                // What could be shown before was.
+                for left in left(plan, kept).filter(|_| of.changes.is_none()) {
+                    complain(format_args!("{}", left.note()));
+                }
+            }
             Err(failure) => {
                 let (instance, why) = (&plan.instance, harmless(&chain(&failure)));
                 complain(format_args!("error: {instance}: {why}\n"));
@@ -130,17 +174,18 @@ pub(super) fn converge(compiled: &Compiled, structure: &[Structure]) -> Result<(
     exit.map_or(Ok(()), |exit| Err(Failure::Told(exit)))
 }
 
-fn converge_one(plan: &Plan) -> Result<Vec<String>, Failure> {
+/// The statements that it took, and what stays.
+fn converge_one(plan: &Plan, prune: bool) -> Result<(Vec<String>, Vec<Kept>), Failure> {
     let name = plan.instance.as_str();
     let log = &plan.paths.log;
     let before = fs::read(log).map_or(0, |said| said.len());
     let _hold = wake::ready(name, wake::call(name, &plan.paths.wake_socket)?)?;
     let said = said_since(log, before).map_err(Failure::io(format!("read {log}")))?;
     let mut lines = converged_by_boot(name, &said);
-    let changes = drivers::converge(plan, false).map_err(|error| failed(plan, error))?;
-    lines.extend(statements(name, &changes));
+    let done = drivers::converge(plan, false, prune).map_err(|error| failed(plan, error))?;
+    lines.extend(statements(name, &done.changes));
     stamp(plan)?;
-    Ok(lines)
+    Ok((lines, done.kept))
 }
 
 /// Notes what the data was converged for, as the activator does after a boot.
