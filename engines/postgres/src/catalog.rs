@@ -5,7 +5,7 @@ mod privileges;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::{Client, Error, Row, types::Type};
+use tokio_postgres::{Client, Error, Row};
 
 use crate::structure::Target;
 pub(crate) use privileges::privileges;
@@ -115,57 +115,110 @@ pub(crate) struct Held {
     pub(crate) by: BTreeMap<(String, String), (i64, i64)>,
 }
 
-/// What is in the whole server: these roles, as far as they are there, and the databases.
-pub(crate) async fn cluster(client: &Client, roles: &[&str]) -> Result<Live, Error> {
-    const ROLES: &str = "
-        SELECT rolname::text, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication,
-            rolinherit, rolbypassrls, rolconnlimit,
-            CASE WHEN pg_catalog.isfinite(rolvaliduntil) THEN pg_catalog.to_char(
-                rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') END,
-            rolpassword,
-            ARRAY(SELECT g.rolname::text FROM pg_catalog.pg_auth_members m
-                JOIN pg_catalog.pg_authid g ON g.oid = m.roleid WHERE m.member = r.oid),
-            COALESCE((SELECT setconfig FROM pg_catalog.pg_db_role_setting
-                WHERE setrole = r.oid AND setdatabase = 0), '{}'),
-            pg_catalog.shobj_description(r.oid, 'pg_authid')
-        FROM pg_catalog.pg_authid r WHERE rolname = ANY ($1)";
-    const DATABASES: &str = "
-        SELECT datname::text, pg_catalog.pg_get_userbyid(datdba)::text,
-            pg_catalog.pg_encoding_to_char(encoding)::text, datcollate::text, datconnlimit,
-            datistemplate, datallowconn, pg_catalog.shobj_description(oid, 'pg_database')
-        FROM pg_catalog.pg_database";
-    let rows = client
-        .query_typed(ROLES, &[(&roles, Type::TEXT_ARRAY)])
-        .await?;
-    let roles = rows.iter().map(role).collect::<Result<_, _>>()?;
-    let rows = client.query_typed(DATABASES, &[]).await?;
-    let databases = rows.iter().map(database_of).collect::<Result<_, _>>()?;
-    Ok(Live {
-        roles,
-        databases,
-        ..Live::default()
-    })
-}
+// A session that was just begun has planned no statement yet, so plain ones are put together here:
+// a join or a function costs it more than all rows do.
+const ROLES: &str = "
+    SELECT oid, rolname::text, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication,
+        rolinherit, rolbypassrls, rolconnlimit, rolvaliduntil::text, rolpassword
+    FROM pg_catalog.pg_authid";
 
-/// Adds what is in the database that the client is connected to.
-pub(crate) async fn database(client: &Client, live: &mut Live) -> Result<(), Error> {
-    const SCHEMAS: &str = "
-        SELECT nspname::text, pg_catalog.pg_get_userbyid(nspowner)::text,
-            pg_catalog.obj_description(oid, 'pg_namespace')
-        FROM pg_catalog.pg_namespace";
-    const EXTENSIONS: &str = "
-        SELECT extname::text, nspname::text, extversion, extrelocatable,
-            ARRAY(SELECT r.extname::text FROM pg_catalog.pg_depend d
-                JOIN pg_catalog.pg_extension r ON r.oid = d.refobjid
-                WHERE d.classid = 'pg_catalog.pg_extension'::regclass AND d.objid = e.oid
-                    AND d.refclassid = 'pg_catalog.pg_extension'::regclass)
-        FROM pg_catalog.pg_extension e
-        JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace";
-    let rows = client.query_typed(SCHEMAS, &[]).await?;
-    live.schemas = rows.iter().map(schema).collect::<Result<_, _>>()?;
-    let rows = client.query_typed(EXTENSIONS, &[]).await?;
-    live.extensions = rows.iter().map(extension).collect::<Result<_, _>>()?;
-    Ok(())
+const MEMBERS: &str = "SELECT roleid, member FROM pg_catalog.pg_auth_members";
+
+const SETTINGS: &str = "
+    SELECT setrole, setconfig FROM pg_catalog.pg_db_role_setting WHERE setdatabase = 0";
+
+const SHARED_COMMENTS: &str = "
+    SELECT objoid, classoid = 'pg_catalog.pg_authid'::regclass, description
+    FROM pg_catalog.pg_shdescription";
+
+const DATABASES: &str = "
+    SELECT oid, datname::text, pg_catalog.pg_get_userbyid(datdba)::text,
+        pg_catalog.pg_encoding_to_char(encoding)::text, datcollate::text, datconnlimit,
+        datistemplate, datallowconn
+    FROM pg_catalog.pg_database";
+
+const SCHEMAS: &str = "
+    SELECT nspname::text, pg_catalog.pg_get_userbyid(nspowner)::text,
+        (SELECT description FROM pg_catalog.pg_description
+            WHERE objoid = n.oid AND classoid = 'pg_catalog.pg_namespace'::regclass)
+    FROM pg_catalog.pg_namespace n";
+
+const EXTENSIONS: &str = "
+    SELECT extname::text, nspname::text, extversion, extrelocatable,
+        ARRAY(SELECT r.extname::text FROM pg_catalog.pg_depend d
+            JOIN pg_catalog.pg_extension r ON r.oid = d.refobjid
+            WHERE d.classid = 'pg_catalog.pg_extension'::regclass AND d.objid = e.oid
+                AND d.refclassid = 'pg_catalog.pg_extension'::regclass)
+    FROM pg_catalog.pg_extension e
+    JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace";
+
+/// What there is once this statement was run: in the whole server, and in the database if the client
+/// is connected to that of the instance. All of it is asked at once.
+pub(crate) async fn read(client: &Client, before: &str, inside: bool) -> Result<Live, Error> {
+    let within = async |query| {
+        if inside {
+            client.query_typed(query, &[]).await
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    let ((), roles, members, settings, comments, databases, schemas, extensions) = tokio::try_join!(
+        client.batch_execute(before),
+        client.query_typed(ROLES, &[]),
+        client.query_typed(MEMBERS, &[]),
+        client.query_typed(SETTINGS, &[]),
+        client.query_typed(SHARED_COMMENTS, &[]),
+        client.query_typed(DATABASES, &[]),
+        within(SCHEMAS),
+        within(EXTENSIONS),
+    )?;
+    let mut live = Live {
+        schemas: schemas.iter().map(schema).collect::<Result<_, _>>()?,
+        extensions: extensions.iter().map(extension).collect::<Result<_, _>>()?,
+        ..Live::default()
+    };
+    let comments = comments
+        .iter()
+        .map(|row| Ok(((row.try_get(1)?, row.try_get(0)?), row.try_get(2)?)))
+        .collect::<Result<BTreeMap<(bool, u32), String>, Error>>()?;
+    let mut names = BTreeMap::new();
+    for row in &roles {
+        let (oid, name): (u32, String) = (row.try_get(0)?, row.try_get(1)?);
+        let mut role = role(row)?;
+        role.comment = comments.get(&(true, oid)).cloned();
+        names.insert(oid, name.clone());
+        live.roles.insert(name, role);
+    }
+    for row in &members {
+        let named = |at| Ok::<_, Error>(names.get(&row.try_get(at)?));
+        if let (Some(group), Some(member)) = (named(0)?, named(1)?) {
+            let member = live.roles.entry(member.clone()).or_default();
+            member.member_of.insert(group.clone());
+        }
+    }
+    for row in &settings {
+        // Those of all roles are of none.
+        if let Some(name) = names.get(&row.try_get(0)?) {
+            let role = live.roles.entry(name.clone()).or_default();
+            let texts: Vec<String> = row.try_get(1)?;
+            let pairs = texts.iter().filter_map(|text| text.split_once('='));
+            role.settings = pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+        }
+    }
+    for row in &databases {
+        let oid: u32 = row.try_get(0)?;
+        let mut database = database(row)?;
+        database.comment = comments.get(&(false, oid)).cloned();
+        live.databases.insert(row.try_get(1)?, database);
+    }
+    if !inside {
+        // What a database has that was just created.
+        let public = LiveSchema::default();
+        live.schemas.insert("public".to_owned(), public);
+    }
+    Ok(live)
 }
 
 /// Adds the extensions that are installed on the machine. The server reads a folder for it.
@@ -182,46 +235,40 @@ pub(crate) async fn available(client: &Client, live: &mut Live) -> Result<(), Er
     Ok(())
 }
 
-/// What a database has that was just created.
-pub(crate) fn new_database(live: &mut Live) {
-    live.schemas = [("public".to_owned(), LiveSchema::default())].into();
+fn role(row: &Row) -> Result<LiveRole, Error> {
+    let until: Option<String> = row.try_get(10)?;
+    Ok(LiveRole {
+        login: row.try_get(2)?,
+        superuser: row.try_get(3)?,
+        createdb: row.try_get(4)?,
+        createrole: row.try_get(5)?,
+        replication: row.try_get(6)?,
+        inherit: row.try_get(7)?,
+        bypassrls: row.try_get(8)?,
+        connection_limit: row.try_get(9)?,
+        valid_until: until.as_deref().and_then(second),
+        verifier: row.try_get(11)?,
+        ..LiveRole::default()
+    })
 }
 
-fn role(row: &Row) -> Result<(String, LiveRole), Error> {
-    let settings: Vec<String> = row.try_get(12)?;
-    let setting = |text: &String| {
-        let (name, value) = text.split_once('=')?;
-        Some((name.to_owned(), value.to_owned()))
-    };
-    let role = LiveRole {
-        login: row.try_get(1)?,
-        superuser: row.try_get(2)?,
-        createdb: row.try_get(3)?,
-        createrole: row.try_get(4)?,
-        replication: row.try_get(5)?,
-        inherit: row.try_get(6)?,
-        bypassrls: row.try_get(7)?,
-        connection_limit: row.try_get(8)?,
-        valid_until: row.try_get(9)?,
-        verifier: row.try_get(10)?,
-        member_of: row.try_get::<_, Vec<String>>(11)?.into_iter().collect(),
-        settings: settings.iter().filter_map(setting).collect(),
-        comment: row.try_get(13)?,
-    };
-    Ok((row.try_get(0)?, role))
+/// A moment as sessions of ours are told it, in UTC and as ISO 8601 has it, after RFC 3339; none for
+/// one that never comes.
+fn second(text: &str) -> Option<String> {
+    let (day, time) = text.split_once(' ')?;
+    Some(format!("{day}T{}Z", time.trim_end_matches("+00")))
 }
 
-fn database_of(row: &Row) -> Result<(String, LiveDatabase), Error> {
-    let database = LiveDatabase {
-        owner: row.try_get(1)?,
-        encoding: row.try_get(2)?,
-        locale: row.try_get(3)?,
-        connection_limit: row.try_get(4)?,
-        is_template: row.try_get(5)?,
-        allow_connections: row.try_get(6)?,
-        comment: row.try_get(7)?,
-    };
-    Ok((row.try_get(0)?, database))
+fn database(row: &Row) -> Result<LiveDatabase, Error> {
+    Ok(LiveDatabase {
+        owner: row.try_get(2)?,
+        encoding: row.try_get(3)?,
+        locale: row.try_get(4)?,
+        connection_limit: row.try_get(5)?,
+        is_template: row.try_get(6)?,
+        allow_connections: row.try_get(7)?,
+        comment: None,
+    })
 }
 
 fn schema(row: &Row) -> Result<(String, LiveSchema), Error> {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Endpoint,
-    protocol::{Change, ConvergeCall, Converged, Kept},
+    protocol::{ConvergeCall, Converged},
 };
 use tokio::runtime;
 use tokio_postgres::Client;
@@ -136,25 +136,25 @@ impl Work<'_> {
         if !self.dry_run {
             self.take(&sight, &diff).await?;
         }
-        let mut changes: Vec<Change> = Vec::new();
-        let mut kept: Vec<Kept> = std::mem::take(&mut diff.kept);
         if self.prune {
             let ahead = diff.steps.iter().filter(|_| self.dry_run);
             let pruned = prune::prune(&self.server, &sight.session, ahead, &gone, self.dry_run);
             let Pruned { done, kept: stays } = pruned.await?;
-            kept.extend(stays);
+            diff.kept.extend(stays);
             for gone in done.iter().flat_map(|step| &step.ends) {
                 diff.record.remove(gone);
             }
             diff.steps.extend(done);
         } else {
-            kept.extend(gone::told(gone));
+            diff.kept.extend(gone::told(gone));
         }
         if !self.dry_run {
             self.remember(&sight.before, &diff.record)?;
         }
-        changes.extend(diff.steps.into_iter().map(|step| step.change));
-        Ok(Converged { changes, kept })
+        Ok(Converged {
+            changes: diff.steps.into_iter().map(|step| step.change).collect(),
+            kept: diff.kept,
+        })
     }
 
     async fn look(&self) -> Result<Sight, ConvergeError> {
@@ -164,51 +164,41 @@ impl Work<'_> {
             }
             connected => (connected?, true),
         };
-        let client = &session.client;
-        if !self.dry_run {
-            run(client, LOCK).await?;
-        }
+        // Who only looks waits for nobody.
+        let lock = if self.dry_run { "" } else { LOCK };
+        let live = catalog::read(&session.client, lock, inside).await;
+        let mut live = live.map_err(ServerError::from)?;
+        live.major = session.major;
         let before = Record::read(self.data).map_err(|error| self.record(error))?;
-        let live = self.live(client, session.major, inside, &before).await;
+        let more = self.look_closer(&session.client, &mut live, inside, &before);
+        more.await.map_err(ServerError::from)?;
         Ok(Sight {
-            live: live.map_err(ServerError::from)?,
             session,
             inside,
+            live,
             before,
         })
     }
 
-    /// As much of what the server has as there is anything to say of.
-    async fn live(
+    /// Adds what has to be known only if something of its kind is declared or was made before.
+    async fn look_closer(
         &self,
         client: &Client,
-        major: u32,
+        live: &mut Live,
         inside: bool,
         before: &Record,
-    ) -> Result<Live, tokio_postgres::Error> {
-        let wanted = self.wanted;
-        let roles = wanted.roles.keys().map(String::as_str);
-        let roles: BTreeSet<_> = roles.chain(before.roles()).collect();
-        let roles: Vec<_> = roles.into_iter().collect();
-        let mut live = catalog::cluster(client, &roles).await?;
-        live.major = major;
-        if inside {
-            catalog::database(client, &mut live).await?;
-        } else {
-            catalog::new_database(&mut live);
-        }
+    ) -> Result<(), tokio_postgres::Error> {
         let there = |name: &String| live.extensions.contains_key(name);
-        if !wanted.extensions.keys().all(there) {
-            catalog::available(client, &mut live).await?;
+        if !self.wanted.extensions.keys().all(there) {
+            catalog::available(client, live).await?;
         }
-        let mut targets: BTreeSet<_> = wanted.privileges(major).into_keys().collect();
+        let mut targets: BTreeSet<_> = self.wanted.privileges(live.major).into_keys().collect();
         for made in before.made() {
             if let Made::Grant { target, .. } = made {
                 targets.insert(target.clone());
             }
         }
-        catalog::privileges(client, &mut live, &targets, inside).await?;
-        Ok(live)
+        catalog::privileges(client, live, &targets, inside).await
     }
 
     /// Takes all steps. What they make is noted before, so that a crash leaves nothing behind that

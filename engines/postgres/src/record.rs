@@ -189,22 +189,6 @@ impl Record {
         self.passwords.remove(role);
     }
 
-    /// The roles of which anything is remembered.
-    pub(crate) fn roles(&self) -> impl Iterator<Item = &str> {
-        let made = self.made.iter().filter_map(|made| match made {
-            Made::Role(name)
-            | Made::Membership { member: name, .. }
-            | Made::Setting { role: name, .. }
-            | Made::Grant { role: name, .. }
-            | Made::Comment(Commented::Role(name)) => Some(name.as_str()),
-            Made::Database(_)
-            | Made::Schema(_)
-            | Made::Extension(_)
-            | Made::Comment(Commented::Database(_) | Commented::Schema(_)) => None,
-        });
-        made.chain(self.passwords.keys().map(String::as_str))
-    }
-
     fn digest(&self, parts: &[&str]) -> String {
         // HMAC takes a key of any length up to a block, and 32 bytes are 44 of base64.
         let mut block = [0; 64];

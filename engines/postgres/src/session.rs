@@ -96,6 +96,9 @@ impl Server<'_> {
             ("default_transaction_read_only", "off"),
             ("idle_in_transaction_session_timeout", "0"),
             ("standard_conforming_strings", "on"),
+            // Moments have one spelling.
+            ("TimeZone", "UTC"),
+            ("DateStyle", "ISO"),
             // What is made without a schema of its own is for everybody.
             ("search_path", "public"),
             // When the activator believes that it is done, it is.

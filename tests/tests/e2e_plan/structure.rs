@@ -185,3 +185,82 @@ fn root_asks_its_engines_as_well() {
     assert_eq!(schemas(&project), "1");
     assert_settled(&project);
 }
+
+/// A line that went from a file is no reason to drop anything; to ask for it is one, but for data.
+#[test]
+fn what_is_no_longer_declared_is_told_and_goes_only_when_asked() {
+    let Some(project) = project() else { return };
+    let Some(()) = has_structure(&project) else {
+        return;
+    };
+    let more = "[postgres.app.schema.s]\n[postgres.app.schema.full]\n[postgres.app.role.reader]\n";
+    project.declare(&declared(&project, more));
+    project.run(&["up"]);
+    project.sql("create table \"full\".t as select 42 as n");
+    project.declare(&project.toml("1h"));
+    project.run(&["apply", "--yes"]);
+    assert_eq!(schemas(&project), "1");
+
+    let said = ended(&project, &["plan", "--check"], 0);
+    assert_eq!(said.out, "", "nothing to do");
+    let note = "note: app: role reader stays: is no longer declared\n";
+    assert!(said.err.contains(note), "{}", said.err);
+    let json = ended(&project, &["plan", "--json"], 0).out;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let kept = json["kept"].as_array().expect("a list");
+    assert_eq!(kept.len(), 3, "{json}");
+
+    let said = ended(&project, &["plan", "--check", "--prune"], 5);
+    assert_eq!(
+        said.out,
+        "structure\n  app: DROP SCHEMA \"s\"\n  app: DROP ROLE \"reader\"\n"
+    );
+    let note = "note: app: schema full stays: table \"full\".t depends on schema full\n";
+    assert!(said.err.contains(note), "{}", said.err);
+    let said = ended(&project, &["apply", "--prune"], 2).err;
+    assert!(
+        said.contains("would drop schema s of app, drop role reader of app"),
+        "{said}"
+    );
+    assert_eq!(schemas(&project), "1");
+
+    // Who sleeps has to wake to be asked.
+    project.run(&["sleep", "app"]);
+    let said = ended(&project, &["apply", "--prune"], 2).err;
+    assert!(
+        said.contains("would drop what app no longer declares"),
+        "{said}"
+    );
+    let said = ended(&project, &["apply", "--prune", "--yes"], 0);
+    assert!(
+        said.out.contains("app: DROP SCHEMA \"s\"\n"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err.contains("note: app: schema full stays: "),
+        "{}",
+        said.err
+    );
+    assert_eq!(schemas(&project), "0");
+    assert_eq!(project.sql("select n from \"full\".t"), "42");
+    let said = ended(&project, &["plan", "--check", "--prune"], 0);
+    assert_eq!(said.out, "", "all that could go is gone");
+}
+
+/// Upstream §11.5: a marker outside of the data said of an empty database that it was converged.
+#[test]
+fn no_marker_is_left_after_a_reset_that_makes_an_empty_database_look_converged() {
+    let Some(project) = project() else { return };
+    let Some(()) = has_structure(&project) else {
+        return;
+    };
+    project.declare(&with_schema(&project));
+    project.run(&["up"]);
+    assert_eq!(schemas(&project), "1");
+    project.run(&["reset", "app", "--yes"]);
+    assert_eq!(schemas(&project), "1");
+    project.run(&["destroy", "--yes"]);
+    project.run(&["up"]);
+    assert_eq!(schemas(&project), "1");
+}

@@ -14,9 +14,9 @@ fn drift_of_privileges_and_comments_is_seen_and_mended() -> Outcome {
     let wanted = json!({
         "owner": "app",
         "role": { "web": { "comment": "the web", "valid_until": "2030-01-01", "inherit": false } },
-        "schema": { "s": { "comment": "of all" } },
+        "schema": { "s": { "comment": "of all" }, "ext": {} },
         "database": { "d": { "comment": "more", "connection_limit": 4 } },
-        "extension": { "cube": { "schema": "s" } },
+        "extension": { "cube": { "schema": "ext" } },
         "grant": [
             { "role": "web", "privileges": ["CONNECT"], "database": "d" },
             { "role": "web", "privileges": ["USAGE"], "schema": "s", "with_grant_option": true },
@@ -71,7 +71,7 @@ fn drift_of_privileges_and_comments_is_seen_and_mended() -> Outcome {
             ),
             (
                 "ALTER EXTENSION cube SET SCHEMA public",
-                "ALTER EXTENSION \"cube\" SET SCHEMA \"s\"",
+                "ALTER EXTENSION \"cube\" SET SCHEMA \"ext\"",
             ),
         ] {
             booted.sql(drift)?;
