@@ -181,7 +181,9 @@ fn drift_is_mended_when_something_else_was_edited(mode: Mode) {
     project.up();
     let drift = "alter role web superuser connection limit 3; drop extension pgcrypto;
         create role mine; grant mine to web";
-    succeed(&mut psql(&project, "postgres", "", drift));
+    let secret = project.plan("app").paths.data.join("superuser");
+    let secret = fs::read_to_string(secret).expect("the password of the superuser");
+    succeed(&mut psql(&project, "postgres", &secret, drift));
     project.wait_asleep();
     let look = "select rolsuper, rolconnlimit, pg_has_role('mine', 'member'),
         (select count(*) from pg_extension where extname = 'pgcrypto')

@@ -4,9 +4,11 @@
 mod declared;
 mod names;
 mod objects;
+mod together;
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
 use doze_contract::{
     Version,
     protocol::{Check, Checked, Problem},
@@ -91,15 +93,59 @@ pub(crate) const KEYS: &[Key] = &[
         doc: "How many clients may be connected at the same time.",
     },
     Key {
+        name: "durable",
+        kind: Kind::Flag { default: false },
+        doc: "A commit is on the disk before the client is told of it: `fsync`, `full_page_writes` \
+              and `synchronous_commit` are on. Without it a crash can lose commits of under a \
+              second.",
+    },
+    Key {
         name: "fsync",
         kind: Kind::Flag { default: true },
         doc: "Keeps the data whole when the machine crashes. Commits do not wait for the disk \
-              either way (`synchronous_commit = off`), so `false` is hardly faster.",
+              either way unless `durable`, so `false` is hardly faster.",
     },
     Key {
         name: "autovacuum",
         kind: Kind::Flag { default: true },
         doc: "Cleans up and analyses tables in the background while the server is awake.",
+    },
+    Key {
+        name: "tls",
+        kind: Kind::Flag { default: false },
+        doc: "The server speaks TLS on its TCP endpoints, and every client has to give the password \
+              of its role.",
+    },
+    Key {
+        name: "tls_required",
+        kind: Kind::Flag { default: false },
+        doc: "Clients without TLS are turned away.",
+    },
+    Key {
+        name: "tls_certificate",
+        kind: Kind::Text {
+            default: None,
+            rule: path,
+        },
+        doc: "A PEM file with the certificate of the server, and those between it and its \
+              authority. Without it doze makes one.",
+    },
+    Key {
+        name: "tls_key",
+        kind: Kind::Text {
+            default: None,
+            rule: path,
+        },
+        doc: "The PEM file with the secret key of `tls_certificate`; its mode is 0600.",
+    },
+    Key {
+        name: "tls_ca",
+        kind: Kind::Text {
+            default: None,
+            rule: path,
+        },
+        doc: "The PEM file that clients check `tls_certificate` by, for the URL; without it the \
+              certificate itself.",
     },
     Key {
         name: "settings",
@@ -116,6 +162,7 @@ pub(crate) const KEYS: &[Key] = &[
 const ADDRESS: &str = "is set by doze: the address is `port` or `listen` of the instance";
 const PLACE: &str = "is set by doze, which decides where the server's files are";
 const BESIDE: &str = "is a key of the instance; write it beside `settings`, not into it";
+const TLS: &str = "is set by doze: write `tls`, `tls_certificate` and `tls_key` beside `settings`";
 const INCLUDE: &str = "would read settings that doze cannot check; write them into `settings`";
 
 const OWNED: &[(&str, &str)] = &[
@@ -135,12 +182,16 @@ const OWNED: &[(&str, &str)] = &[
     ("autovacuum", BESIDE),
     ("fsync", BESIDE),
     ("max_connections", BESIDE),
+    ("ssl", TLS),
+    ("ssl_cert_file", TLS),
+    ("ssl_key_file", TLS),
     ("shared_buffers", BESIDE),
 ];
 
 /// A normalised block.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "they are keys of the block")]
 pub(crate) struct Block {
     pub(crate) owner: Option<String>,
     pub(crate) role: BTreeMap<String, Role>,
@@ -151,8 +202,14 @@ pub(crate) struct Block {
     pub(crate) grant: Vec<Grant>,
     pub(crate) shared_buffers: String,
     pub(crate) max_connections: i64,
+    pub(crate) durable: bool,
     pub(crate) fsync: bool,
     pub(crate) autovacuum: bool,
+    pub(crate) tls: bool,
+    pub(crate) tls_required: bool,
+    pub(crate) tls_certificate: Option<Utf8PathBuf>,
+    pub(crate) tls_key: Option<Utf8PathBuf>,
+    pub(crate) tls_ca: Option<Utf8PathBuf>,
     pub(crate) settings: Map<String, Value>,
 }
 
@@ -183,6 +240,7 @@ pub(crate) fn check(call: &Check) -> Checked {
         let found = declared::problems(instance, major, &block);
         checked.problems.extend(found);
     }
+    checked.problems.extend(together::problems(call));
     checked
 }
 
@@ -208,6 +266,15 @@ fn memory(text: &str) -> Result<(), String> {
     match number.checked_mul(unit) {
         Some(LEAST..=MOST) => Ok(()),
         _ => Err("is out of range; it is 128kB to 8191GB".to_owned()),
+    }
+}
+
+/// The server takes its settings from a text, where a line ends a value.
+fn path(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        Err("is empty; leave it out".to_owned())
+    } else {
+        setting_value(text)
     }
 }
 

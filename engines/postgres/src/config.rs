@@ -5,19 +5,30 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::{block::Block, sql::identifier};
+use crate::{block::Block, sql::identifier, tls::Files};
 
-/// `pg_hba.conf`: a role with a password has to give it; else whoever reaches the socket may be
-/// anybody. The socket is in a folder that nobody but its owner can enter.
-pub(crate) fn hba<'a>(major: u32, with_password: impl Iterator<Item = &'a str>) -> String {
+/// `pg_hba.conf` of a server whose clients come to its unix socket. Those `named` may log in without a
+/// password: whoever reaches the socket may be one of them. Everybody else has to give one, the
+/// superuser, who has one that nobody knows, among them.
+pub(crate) fn hba<'a>(major: u32, named: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::new();
-    for role in with_password {
+    for role in named {
         text.push_str("local all,replication ");
         text.push_str(&hba_role(major, role));
-        text.push_str(" scram-sha-256\n");
+        text.push_str(" trust\n");
     }
-    text.push_str("local all,replication all trust\n");
+    text.push_str("local all,replication all scram-sha-256\n");
     text
+}
+
+/// `pg_hba.conf` of a server whose clients come to a loopback port, which every local user can reach:
+/// nobody gets in without a password, and where it is `required` nobody without TLS.
+pub(crate) fn hba_tls(required: bool) -> String {
+    let kind = if required { "hostssl" } else { "host" };
+    format!(
+        "local all all scram-sha-256\n\
+         {kind} all,replication all 127.0.0.1/32 scram-sha-256\n"
+    )
 }
 
 /// Between double quotes no character has a meaning of its own, but for a slash at the begin of
@@ -39,7 +50,7 @@ fn hba_role(major: u32, role: &str) -> String {
 
 /// `postgresql.conf` for a server of this major version. What comes later wins, so the user's
 /// settings win over ours.
-pub(crate) fn text(major: u32, block: &Block) -> String {
+pub(crate) fn text(major: u32, block: &Block, tls: Option<&Files>) -> String {
     let mut config = Config(String::new());
     config.comment("Written by doze at every boot; settings belong into doze.toml.");
     config.set("shared_buffers", &block.shared_buffers);
@@ -47,8 +58,19 @@ pub(crate) fn text(major: u32, block: &Block) -> String {
     config.set("fsync", switch(block.fsync));
     config.set("full_page_writes", switch(block.fsync));
     config.set("autovacuum", switch(block.autovacuum));
-    config.comment("A commit does not wait for the disk; a crash loses under a second of them.");
-    config.set("synchronous_commit", "off");
+    if block.durable {
+        config.comment("A commit waits for the disk.");
+    } else {
+        config
+            .comment("A commit does not wait for the disk; a crash loses under a second of them.");
+    }
+    config.set("synchronous_commit", switch(block.durable));
+    if let Some(files) = tls {
+        config.comment("TLS, on TCP only.");
+        config.set("ssl", "on");
+        config.set("ssl_cert_file", &files.certificate);
+        config.set("ssl_key_file", &files.key);
+    }
     config.comment("A small server that starts fast.");
     config.set("huge_pages", "off");
     config.set("jit", "off");
@@ -172,7 +194,7 @@ mod tests {
     fn block(settings: &Value) -> Block {
         serde_json::from_value(json!({
             "shared_buffers": "16MB", "max_connections": 50, "fsync": true, "autovacuum": true,
-            "role": {}, "database": {}, "schema": {}, "extensions": [], "extension": {}, "grant": [],
+            "durable": false, "tls": false, "tls_required": false, "role": {}, "database": {}, "schema": {}, "extensions": [], "extension": {}, "grant": [],
             "settings": settings,
         }))
         .unwrap()
@@ -188,20 +210,48 @@ mod tests {
         let text = text(
             17,
             &block(&json!({ "jit": true, "work_mem": "8MB", "random_page_cost": 1.1 })),
+            None,
         );
         assert!(text.ends_with("jit = 'on'\nrandom_page_cost = '1.1'\nwork_mem = '8MB'\n"));
     }
 
     #[test]
-    fn a_role_with_a_password_comes_before_everybody() {
+    fn who_may_log_in_without_a_password_is_named() {
         let rules = |major| hba(major, ["it's \"a\", #@", "/a.b"].into_iter());
         assert_eq!(
             rules(15),
-            "local all,replication \"it's \"\"a\"\", #@\" scram-sha-256\n\
-             local all,replication \"/a.b\" scram-sha-256\n\
-             local all,replication all trust\n"
+            "local all,replication \"it's \"\"a\"\", #@\" trust\n\
+             local all,replication \"/a.b\" trust\n\
+             local all,replication all scram-sha-256\n"
         );
-        assert!(rules(16).contains("\"/^\\/a\\.b$\" scram-sha-256\n"));
+        assert!(rules(16).contains("\"/^\\/a\\.b$\" trust\n"));
+    }
+
+    #[test]
+    fn nobody_gets_in_over_tcp_without_a_password() {
+        for (required, kind) in [(false, "host "), (true, "hostssl ")] {
+            let rules = hba_tls(required);
+            assert!(rules.lines().all(|rule| rule.ends_with(" scram-sha-256")));
+            let over_tcp = rules.lines().filter(|rule| !rule.starts_with("local "));
+            assert!(over_tcp.clone().all(|rule| rule.starts_with(kind)));
+            assert_eq!(over_tcp.count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_durable_waits_for_the_disk() {
+        let of = |durable| {
+            let mut block = block(&json!({}));
+            block.durable = durable;
+            text(17, &block, None)
+        };
+        for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+            assert!(
+                of(true).contains(&format!("\n{setting} = 'on'\n")),
+                "{setting}"
+            );
+        }
+        assert!(of(false).contains("\nsynchronous_commit = 'off'\n"));
     }
 
     #[test]
@@ -219,14 +269,14 @@ mod tests {
     #[test]
     fn logical_replication_keeps_its_workers() {
         let workers = "max_logical_replication_workers";
-        assert!(text(17, &block(&json!({}))).contains(workers));
-        assert!(!text(17, &block(&json!({ "wal_level": "logical" }))).contains(workers));
+        assert!(text(17, &block(&json!({})), None).contains(workers));
+        assert!(!text(17, &block(&json!({ "wal_level": "logical" })), None).contains(workers));
     }
 
     #[test]
     fn a_setting_is_written_for_the_versions_that_know_it() {
-        assert!(text(18, &block(&json!({}))).contains("io_method"));
-        assert!(!text(17, &block(&json!({}))).contains("io_method"));
+        assert!(text(18, &block(&json!({})), None).contains("io_method"));
+        assert!(!text(17, &block(&json!({})), None).contains("io_method"));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Making the structure in a running server what is declared, over one connection as the
 //! superuser. It must not know what the statements say.
 
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
-    Endpoint,
+    Endpoint, Plan,
     protocol::{ConvergeCall, Converged},
 };
 use tokio::runtime;
@@ -15,9 +15,12 @@ use crate::{
     catalog::{self, Live},
     diff::{self, Diff, Place, Step},
     gone,
+    plan::CLUSTER,
+    provision::{self, ProvisionError},
     prune::{self, Pruned},
     record::{Made, Record},
     session::{Server, ServerError, Session, run},
+    spare,
     structure::Structure,
 };
 
@@ -42,6 +45,9 @@ pub enum ConvergeError {
     /// There is nothing to wait for the server with.
     #[error("cannot wait for the server")]
     Runtime(#[source] io::Error),
+    /// The password of the superuser.
+    #[error("cannot log in as the superuser")]
+    Secret(#[from] Box<ProvisionError>),
     /// The server's socket.
     #[error("cannot connect to {0}")]
     Connect(Utf8PathBuf, #[source] io::Error),
@@ -79,12 +85,10 @@ pub(crate) fn converge(call: &ConvergeCall) -> Result<Converged, ConvergeError> 
     let body = &call.plan.body;
     let declared = body.converge.as_ref().ok_or(ConvergeError::Foreign)?;
     let wanted: Structure = declared.block.read().map_err(ConvergeError::Structure)?;
-    let Some(Endpoint::Unix(socket)) = &body.upstream else {
-        return Err(ConvergeError::Foreign);
-    };
     let work = Work {
         server: Server {
-            socket,
+            socket: socket(&call.plan)?,
+            password: provision::secret(&call.plan.paths).map_err(Box::new)?,
             within: declared.within,
         },
         wanted: &wanted,
@@ -99,9 +103,21 @@ pub(crate) fn converge(call: &ConvergeCall) -> Result<Converged, ConvergeError> 
         .block_on(work.converge())
 }
 
+/// The unix socket of the running server. If its clients come over TCP, it is called after the port,
+/// which the server keeps in the fourth line of its pid file.
+fn socket(plan: &Plan) -> Result<Utf8PathBuf, ConvergeError> {
+    if let Some(Endpoint::Unix(socket)) = &plan.body.upstream {
+        return Ok(socket.clone());
+    }
+    let file = plan.paths.data.join(CLUSTER).join("postmaster.pid");
+    let text = fs::read_to_string(&file).map_err(|error| ConvergeError::Connect(file, error))?;
+    let port = text.lines().nth(3).ok_or(ConvergeError::Foreign)?;
+    Ok(plan.paths.run.join(format!(".s.PGSQL.{}", port.trim())))
+}
+
 /// One call.
 struct Work<'a> {
-    server: Server<'a>,
+    server: Server,
     wanted: &'a Structure,
     /// The data directory of the instance.
     data: &'a Utf8Path,
@@ -132,6 +148,7 @@ impl Work<'_> {
     async fn attempt(&self) -> Result<Converged, ConvergeError> {
         let sight = self.look().await?;
         let mut diff = diff::diff(self.wanted, &sight.live, &sight.before)?;
+        spare::take(&mut diff.steps, self.wanted, &sight.live);
         let gone = gone::gone(self.wanted, &sight.live, &diff.record);
         if !self.dry_run {
             self.take(&sight, &diff).await?;

@@ -35,5 +35,9 @@ pub(crate) const ABOUT: About = About {
         ("user", "the role of the URL: `owner`, else `postgres`"),
         ("password", "its password; empty if it has none"),
         ("database", "the database of the URL"),
+        (
+            "ca",
+            "the file with the certificate that the server's can be checked by; empty without `tls`",
+        ),
     ],
 };

@@ -18,9 +18,11 @@ mod record;
 mod refuse;
 mod scram;
 mod session;
+mod spare;
 mod sql;
 mod startup;
 mod structure;
+mod tls;
 
 use std::io;
 
@@ -33,6 +35,7 @@ use doze_driver::{About, Client, Driver, PlanError, Refusal};
 pub use converge::ConvergeError;
 pub use provision::{ProvisionError, RunError};
 pub use session::ServerError;
+pub use tls::TlsError;
 
 /// The driver.
 #[derive(Debug, Clone, Copy)]

@@ -1,25 +1,49 @@
-//! Making a data directory, and bringing an old one up to date: the cluster, the owner and the
-//! database. No server and no client is needed for it: `postgres --single` takes the statements.
-//! It must not know how the server is run.
+//! Making a data directory, and looking over an old one: a cluster, the secret of its superuser,
+//! and what TLS needs. All roles and databases come over the wire, when the server runs. It must not
+//! know how that is.
 
 mod run;
 
 use std::{
-    fs::{self, OpenOptions, Permissions},
+    fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::OpenOptionsExt,
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::protocol::ProvisionCall;
+use doze_contract::{
+    plan::Paths,
+    protocol::{ProvisionCall, Toolchain},
+};
+use doze_driver::template::{self, TemplateError};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
-    plan::{CLUSTER, CONFIG, SUPERUSER},
+    plan::{CLUSTER, SUPERUSER},
+    scram, spare,
     sql::{identifier, literal},
+    tls::{self, TlsError},
 };
 pub use run::RunError;
 use run::run;
+
+/// The file in the data directory with the password of the superuser, which nobody but this driver
+/// has a use for.
+const SECRET: &str = "superuser";
+
+const INITDB: &[&str] = &[
+    "-U",
+    SUPERUSER,
+    "-A",
+    "trust",
+    "-E",
+    "UTF8",
+    "--locale=C.UTF-8",
+    "--no-sync",
+    "--no-instructions",
+];
 
 /// All that the data directory depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,20 +51,35 @@ use run::run;
 pub(crate) struct Facts {
     /// The major version of the server.
     pub(crate) major: u32,
-    /// The role that owns the database.
-    pub(crate) owner: String,
-    /// The name of the database.
-    pub(crate) database: String,
+    /// The template that a new one is cloned from.
+    pub(crate) template: String,
+    /// Whom a certificate is for that is made here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) certified: Vec<String>,
 }
 
 impl Facts {
+    pub(crate) fn new(toolchain: &Toolchain, certified: Vec<String>) -> Self {
+        // The same version of somebody else may have been built with other options.
+        let origin = Sha256::new()
+            .chain_update(toolchain.server.as_str())
+            .chain_update(INITDB.join("\0"));
+        let digest: [u8; 32] = origin.finalize().into();
+        let digest = BASE64_URL_SAFE_NO_PAD.encode(digest);
+        Self {
+            major: toolchain.version.major(),
+            template: format!("postgres-{}-{digest}", toolchain.version),
+            certified,
+        }
+    }
+
     pub(crate) fn fingerprint(&self) -> String {
-        let Self {
-            major,
-            owner,
-            database,
-        } = self;
-        format!("postgres {major}, database {database:?}, owner {owner:?}")
+        let mut text = format!("postgres {}", self.major);
+        if !self.certified.is_empty() {
+            text.push_str(", a certificate for ");
+            text.push_str(&self.certified.join(", "));
+        }
+        text
     }
 }
 
@@ -55,14 +94,19 @@ pub enum ProvisionError {
     Facts(#[source] serde_json::Error),
     /// Another major version made the data directory, and its files are of no use to this one.
     #[error(
-        "PostgreSQL {found} made the data directory and PostgreSQL {wanted} cannot open it; \
-         put `version = {found}` back, or dump and restore the data"
+        "PostgreSQL {found} made the data directory and PostgreSQL {wanted} cannot open it; put \
+         `version = {found}` back and run `doze up`. To move the data, then run `pg_dump -Fc -f \
+         {instance}.dump \"$(doze url {instance})\"`; with `version = {wanted}`, run `doze reset \
+         {instance}`, `doze up` and `pg_restore --no-owner -d \"$(doze url {instance})\" \
+         {instance}.dump`"
     )]
     Major {
         /// The version that made it.
         found: String,
         /// The version that the plan has.
         wanted: u32,
+        /// The instance.
+        instance: String,
     },
     /// A file or folder of the data directory.
     #[error("cannot prepare {0}")]
@@ -70,6 +114,15 @@ pub enum ProvisionError {
     /// A program of Postgres.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// There is no randomness for a password.
+    #[error("cannot make a password for the superuser")]
+    Secret(#[from] getrandom::Error),
+    /// There is no template, or no clone of it.
+    #[error(transparent)]
+    Template(Box<TemplateError<Self>>),
+    /// There is no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
@@ -77,146 +130,77 @@ pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
     let facts: Facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
     let server = body.members.first().and_then(|member| member.argv.first());
     let server = Utf8Path::new(server.ok_or(ProvisionError::Foreign)?);
-    let config = body
-        .files
-        .iter()
-        .find(|file| file.path.file_name() == Some(CONFIG));
-    let cluster = Cluster {
-        server,
-        folder: call.data.join(CLUSTER),
-        config: &config.ok_or(ProvisionError::Foreign)?.text,
-        config_path: call.data.join("provision.conf"),
-        fresh: call.fresh,
-    };
     if call.fresh {
-        fs::set_permissions(&call.data, Permissions::from_mode(0o700))
-            .map_err(|error| ProvisionError::File(call.data.clone(), error))?;
-        cluster.create()?;
+        let make = |folder: &Utf8Path| make(server, folder);
+        template::from_template(call, &facts.template, make)
+            .map_err(|error| ProvisionError::Template(Box::new(error)))?;
     } else {
-        cluster.demand_major(facts.major)?;
+        demand_major(call, facts.major)?;
     }
-    cluster.with_config(|cluster| cluster.satisfy(&facts))
+    if !facts.certified.is_empty() {
+        tls::certify(&call.data, &facts.certified)?;
+    }
+    Ok(())
 }
 
-/// A data directory of the server, and what is needed to work on it.
-struct Cluster<'a> {
-    server: &'a Utf8Path,
-    folder: Utf8PathBuf,
-    config: &'a str,
-    config_path: Utf8PathBuf,
-    fresh: bool,
+/// The password of the superuser.
+pub(crate) fn secret(paths: &Paths) -> Result<String, ProvisionError> {
+    let path = paths.data.join(SECRET);
+    fs::read_to_string(&path).map_err(|error| ProvisionError::File(path, error))
 }
 
-impl Cluster<'_> {
-    fn create(&self) -> Result<(), ProvisionError> {
-        let initdb = self.server.with_file_name("initdb");
-        let arguments = [
-            "-D",
-            self.folder.as_str(),
-            "-U",
-            SUPERUSER,
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-            "--no-instructions",
-        ];
-        run(&initdb, &arguments, "")?;
+/// Makes a cluster with a password for the superuser and the spare database.
+fn make(server: &Utf8Path, folder: &Utf8Path) -> Result<(), ProvisionError> {
+    let cluster = folder.join(CLUSTER);
+    let arguments = [&["-D", cluster.as_str()], INITDB].concat();
+    run(&server.with_file_name("initdb"), &arguments, "")?;
+    let mut random = [0; 24];
+    getrandom::fill(&mut random)?;
+    let password = BASE64_URL_SAFE_NO_PAD.encode(random);
+    let path = folder.join(SECRET);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(password.as_bytes()))
+        .map_err(|error| ProvisionError::File(path, error))?;
+    let statements = [
+        format!(
+            "ALTER ROLE {SUPERUSER} PASSWORD {}",
+            literal(&scram::verifier_of_random(&password)?)
+        ),
+        format!("CREATE DATABASE {}", identifier(spare::NAME)),
+    ];
+    // The single-user mode needs neither a running server nor a client, and takes its statements
+    // from standard input: with -j each ends at a semicolon that two newlines follow.
+    let arguments = [
+        "--single",
+        "-j",
+        "-D",
+        cluster.as_str(),
+        "-c",
+        "exit_on_error=on",
+        // The whole template is made durable by who made it.
+        "-c",
+        "fsync=off",
+        SUPERUSER,
+    ];
+    run(server, &arguments, &(statements.join(";\n\n") + ";\n\n"))?;
+    Ok(())
+}
+
+fn demand_major(call: &ProvisionCall, wanted: u32) -> Result<(), ProvisionError> {
+    let path = call.data.join(CLUSTER).join("PG_VERSION");
+    let found = fs::read_to_string(&path).map_err(|error| ProvisionError::File(path, error))?;
+    let found = found.trim();
+    if found == wanted.to_string() {
         Ok(())
-    }
-
-    fn demand_major(&self, wanted: u32) -> Result<(), ProvisionError> {
-        let path = self.folder.join("PG_VERSION");
-        let found = fs::read_to_string(&path).map_err(|error| ProvisionError::File(path, error))?;
-        let found = found.trim();
-        if found == wanted.to_string() {
-            Ok(())
-        } else {
-            Err(ProvisionError::Major {
-                found: found.to_owned(),
-                wanted,
-            })
-        }
-    }
-
-    /// Works with the configuration that the server will have: some of it, such as `wal_level`,
-    /// has to be the same for the data directory to be opened at all.
-    fn with_config(
-        &self,
-        work: impl FnOnce(&Self) -> Result<(), ProvisionError>,
-    ) -> Result<(), ProvisionError> {
-        let failed = |error| ProvisionError::File(self.config_path.clone(), error);
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&self.config_path)
-            .and_then(|mut file| file.write_all(self.config.as_bytes()))
-            .map_err(failed)?;
-        let result = work(self);
-        fs::remove_file(&self.config_path).map_err(failed)?;
-        result
-    }
-
-    fn satisfy(&self, facts: &Facts) -> Result<(), ProvisionError> {
-        let (role, database) = (identifier(&facts.owner), identifier(&facts.database));
-        let (has_role, has_database) = self.existing(facts)?;
-        let mut statements = Vec::new();
-        if !has_role {
-            statements.push(format!("CREATE ROLE {role} LOGIN"));
-        }
-        statements.push(if has_database {
-            format!("ALTER DATABASE {database} OWNER TO {role}")
-        } else {
-            format!("CREATE DATABASE {database} OWNER {role}")
-        });
-        self.single(&statements)?;
-        Ok(())
-    }
-
-    /// Whether the role and the database are there.
-    fn existing(&self, facts: &Facts) -> Result<(bool, bool), ProvisionError> {
-        if self.fresh {
-            // What initdb makes besides its templates.
-            return Ok((facts.owner == SUPERUSER, facts.database == SUPERUSER));
-        }
-        let rows = self.single(&[
-            format!(
-                "SELECT count(*) AS role FROM pg_catalog.pg_roles WHERE rolname = {}",
-                literal(&facts.owner)
-            ),
-            format!(
-                "SELECT count(*) AS database FROM pg_catalog.pg_database WHERE datname = {}",
-                literal(&facts.database)
-            ),
-        ])?;
-        Ok((
-            rows.contains("role = \"1\""),
-            rows.contains("database = \"1\""),
-        ))
-    }
-
-    /// Runs statements in the single-user mode of the server and gives what it prints.
-    fn single(&self, statements: &[String]) -> Result<String, ProvisionError> {
-        let config = format!("config_file={}", self.config_path);
-        let mut arguments = vec!["--single", "-j", "-D", self.folder.as_str()];
-        let mut set = |setting| arguments.extend(["-c", setting]);
-        set(&config);
-        set("exit_on_error=on");
-        // Whatever the user's settings say.
-        set("standard_conforming_strings=on");
-        set("default_transaction_read_only=off");
-        if self.fresh {
-            // The caller makes a fresh directory durable as a whole.
-            set("fsync=off");
-        }
-        arguments.push(SUPERUSER);
-        // With -j a statement ends at a semicolon that two newlines follow; none of ours has a
-        // newline in it, for no name has.
-        let input: String = statements.iter().flat_map(|one| [one, ";\n\n"]).collect();
-        Ok(run(self.server, &arguments, &input)?)
+    } else {
+        Err(ProvisionError::Major {
+            found: found.to_owned(),
+            wanted,
+            instance: call.plan.instance.to_string(),
+        })
     }
 }

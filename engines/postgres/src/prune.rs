@@ -23,7 +23,7 @@ pub(crate) struct Pruned {
 /// Takes the steps that the server lets. A dry run takes them in a transaction that comes to
 /// nothing, after the steps before them that may free what they drop.
 pub(crate) async fn prune<'a>(
-    server: &Server<'_>,
+    server: &Server,
     session: &Session,
     mut before: impl Iterator<Item = &'a Step>,
     gone: &[Step],
@@ -102,7 +102,7 @@ async fn dropped(client: &Client, step: &Step) -> Result<Option<String>, Converg
 /// Drops a database in which there is nothing, or tells why it does not. What is in it only a
 /// connection to it can tell.
 async fn dropped_database(
-    server: &Server<'_>,
+    server: &Server,
     client: &Client,
     step: &Step,
     name: &str,

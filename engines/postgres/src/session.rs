@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use doze_contract::error::chain;
 use tokio::net::UnixStream;
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
@@ -73,9 +73,10 @@ impl ServerError {
 }
 
 /// A running server.
-#[derive(Debug)]
-pub(crate) struct Server<'a> {
-    pub(crate) socket: &'a Utf8Path,
+pub(crate) struct Server {
+    pub(crate) socket: Utf8PathBuf,
+    /// That of the superuser.
+    pub(crate) password: String,
     pub(crate) within: Duration,
 }
 
@@ -86,12 +87,11 @@ pub(crate) struct Session {
     pub(crate) major: u32,
 }
 
-impl Server<'_> {
+impl Server {
     /// Connects as the superuser, whatever the settings of the server and the role say.
     pub(crate) async fn connect(&self, database: &str) -> Result<Session, ConvergeError> {
-        let stream = UnixStream::connect(self.socket).await;
-        let socket = || Utf8PathBuf::from(self.socket);
-        let stream = stream.map_err(|error| ConvergeError::Connect(socket(), error))?;
+        let stream = UnixStream::connect(&self.socket).await;
+        let stream = stream.map_err(|error| ConvergeError::Connect(self.socket.clone(), error))?;
         let options = [
             ("default_transaction_read_only", "off"),
             ("idle_in_transaction_session_timeout", "0"),
@@ -112,6 +112,7 @@ impl Server<'_> {
         .map(|(name, value)| format!("-c {name}={value}"));
         let connected = Config::new()
             .user(SUPERUSER)
+            .password(&self.password)
             .dbname(database)
             .application_name("doze")
             .options(options.join(" "))

@@ -52,6 +52,10 @@ fn psql(plan: &Plan, role: &str, database: &str, sql: &str) -> Result<String, Bo
         .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h"])
         .arg(&plan.paths.run)
         .args(["-U", role, "-c", sql])
+        .env(
+            "PGPASSWORD",
+            fs::read_to_string(plan.paths.data.join("superuser"))?,
+        )
         // Not -d: psql(1) would take a name with `=` in it for a connection string.
         .env("PGDATABASE", database)
         .output()?;
@@ -78,6 +82,14 @@ fn psql_beside(server: &Utf8Path) -> Result<String, Box<dyn Error>> {
     } else {
         "psql".to_owned()
     })
+}
+
+/// The server of a plan, for the first time.
+fn started(world: &World, plan: &Plan) -> Result<Engine, Box<dyn Error>> {
+    world.provision(plan)?;
+    let engine = Engine::boot(world, plan)?;
+    world.converge(plan, false)?;
+    Ok(engine)
 }
 
 const OWNER_OF: &str =
@@ -113,9 +125,7 @@ fn what_was_written_is_there_after_a_stop_whatever_the_names_are() -> Outcome {
         for name in ["app", "postgres", HOSTILE.replace('/', "").as_str()] {
             let world = World::new(DRIVER, &engine)?;
             let plan = world.plan(name, &block(json!({ "owner": HOSTILE })))?;
-            world.provision(&plan)?;
-
-            let running = Engine::boot(&world, &plan)?;
+            let running = started(&world, &plan)?;
             assert_eq!(psql(&plan, "postgres", name, OWNER_OF)?, HOSTILE);
             psql(&plan, HOSTILE, name, "CREATE TABLE t AS SELECT 42 AS x")?;
             assert!(running.stop()?.success());
@@ -134,8 +144,7 @@ fn the_url_of_a_unix_endpoint_is_understood_by_a_client() -> Outcome {
         let world = World::new(DRIVER, &engine)?;
         let block = block(json!({ "owner": HOSTILE }));
         let plan = world.plan(HOSTILE, &block)?;
-        world.provision(&plan)?;
-        let running = Engine::boot(&world, &plan)?;
+        let running = started(&world, &plan)?;
         // The same URL as a client's, with the engine's own socket for the endpoint.
         let own = plan.body.upstream.clone().ok_or("no upstream")?;
         let mut call = world.plan_call(HOSTILE, checked(&block))?;
@@ -166,6 +175,7 @@ fn checked(found: &Map<String, Value>) -> Value {
     let mut whole = block(json!({
         "shared_buffers": "16MB", "max_connections": 50, "fsync": true, "autovacuum": true,
         "role": {}, "database": {}, "schema": {}, "extensions": [], "settings": {},
+        "durable": false, "tls": false, "tls_required": false,
     }));
     whole.extend(found.clone());
     Value::Object(whole)
@@ -176,25 +186,23 @@ fn another_owner_takes_the_database_over() -> Outcome {
     for engine in engines() {
         let world = World::new(DRIVER, &engine)?;
         let first = world.plan("app", &block(json!({ "owner": "first" })))?;
-        world.provision(&first)?;
         let second = world.plan("app", &block(json!({ "owner": "it's; \"2\" \\" })))?;
-        assert_ne!(
+        assert_eq!(
             first.body.provision.fingerprint,
             second.body.provision.fingerprint
         );
-        world.provision(&second)?;
-
+        let running = started(&world, &first)?;
+        running.stop()?;
         let running = Engine::boot(&world, &second)?;
+        world.converge(&second, false)?;
         assert_eq!(
             psql(&second, "postgres", "app", OWNER_OF)?,
             "it's; \"2\" \\"
         );
         psql(&second, "postgres", "postgres", "DROP DATABASE app")?;
-        running.stop()?;
 
         // A database that is gone comes back, and a role that is there does no harm.
-        world.provision(&first)?;
-        let running = Engine::boot(&world, &first)?;
+        world.converge(&first, false)?;
         assert_eq!(psql(&first, "postgres", "app", OWNER_OF)?, "first");
         running.stop()?;
     }
@@ -216,8 +224,7 @@ fn settings_win_over_ours_and_never_over_the_address() -> Outcome {
                 },
             })),
         )?;
-        world.provision(&plan)?;
-        let running = Engine::boot(&world, &plan)?;
+        let running = started(&world, &plan)?;
         for (name, value) in [
             ("shared_buffers", "24MB"),
             ("max_connections", "33"),
@@ -255,7 +262,7 @@ fn ready_means_that_a_client_is_served_also_after_a_crash() -> Outcome {
     for engine in engines() {
         let world = World::new(DRIVER, &engine)?;
         let plan = world.plan("app", &Map::new())?;
-        world.provision(&plan)?;
+        started(&world, &plan)?.stop()?;
         for round in 0..4 {
             let running = Engine::boot(&world, &plan)?;
             let reply = running.hello()?;
@@ -352,20 +359,20 @@ fn another_major_has_another_fingerprint() -> Outcome {
 }
 
 #[test]
-fn what_initdb_says_is_passed_on() -> Outcome {
+fn why_there_is_no_cluster_is_passed_on() -> Outcome {
     for engine in engines() {
         let world = World::new(DRIVER, &engine)?;
-        let plan = world.plan(
-            "app",
-            &block(json!({ "settings": { "no_such_setting": 1 } })),
-        )?;
-        let told = world
-            .provision(&plan)
-            .unwrap_err()
-            .source()
-            .unwrap()
-            .to_string();
-        assert!(told.contains("no_such_setting"), "{told}");
+        let plan = world.plan("app", &Map::new())?;
+        let mut broken = plan.clone();
+        let server = broken.body.members.first_mut().ok_or("no server")?;
+        let program = server.argv.first_mut().ok_or("no program")?;
+        *program = world.path("bin/postgres").into();
+        let error = world.provision(&broken).unwrap_err();
+        let told = error.source().unwrap().to_string();
+        assert!(
+            told.contains("cannot run") && told.contains("initdb"),
+            "{told}"
+        );
         assert!(!plan.paths.data.try_exists()?);
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 use std::{
     error::Error,
+    fs,
     process::{Command, Output},
 };
 
@@ -16,7 +17,7 @@ use doze_driver::{
     conformance::{Engine, World, toolchains},
 };
 use doze_engine_postgres::Postgres;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 const DRIVER: &str = env!("CARGO_BIN_EXE_doze-driver-postgres");
 
@@ -44,7 +45,11 @@ impl Booted {
         let plan = plan(&world, block)?;
         world.provision(&plan)?;
         let engine = Engine::boot(&world, &plan)?;
-        Ok(Self { world, engine })
+        let booted = Self { world, engine };
+        // The database and its owner are there; all that the declaration says of it is yet to come.
+        let owner = block.get("owner");
+        booted.converge(&owner.map_or(json!({}), |owner| json!({ "owner": owner })))?;
+        Ok(booted)
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -94,7 +99,9 @@ impl Booted {
 
     pub(crate) fn sql_in(&self, database: &str, sql: &str) -> Result<String, Box<dyn Error>> {
         let mut psql = self.psql(&["-c", sql]);
-        answer(psql.env("PGUSER", "postgres").env("PGDATABASE", database))
+        let secret = fs::read_to_string(self.plan().paths.data.join("superuser"))?;
+        psql.env("PGUSER", "postgres").env("PGPASSWORD", secret);
+        answer(psql.env("PGDATABASE", database))
     }
 
     /// Logs in with a password, and tells who that is, and a setting of the role.

@@ -94,7 +94,12 @@ fn tables(text: &mut String, path: &str, schema: &Value) {
         }
         let inner = schema.get("items");
         if let Some(inner) = inner.filter(|inner| inner.get("properties").is_some()) {
-            write!(text, "\n#### {key}\n\n`[[{path}.{key}]]`\n\n{}", keys(inner)).expect("memory");
+            write!(
+                text,
+                "\n#### {key}\n\n`[[{path}.{key}]]`\n\n{}",
+                keys(inner)
+            )
+            .expect("memory");
         }
     }
 }
