@@ -4,7 +4,7 @@
 
 use std::io::{self, Read, Write};
 
-use doze_contract::{Plan, plan::Hello};
+use doze_contract::{Bytes, Plan, plan::Hello};
 
 /// The first exchange with an engine: the hello of its plan, answered to the end.
 #[derive(Debug, Clone)]
@@ -16,17 +16,19 @@ pub struct Exchange {
 
 impl Exchange {
     /// The exchange with the engine of this plan. A reply of Postgres goes on after the
-    /// authentication, up to `ReadyForQuery` (chapter 55.7 of its manual).
+    /// authentication, up to `ReadyForQuery` (chapter 55.7 of its manual), if it is the role of the
+    /// URL that says hello, and has no password.
     pub fn of(plan: &Plan) -> Self {
+        let mut hello = plan.body.hello.clone().expect("an engine that is greeted");
         let last: &[u8] = match plan.engine.as_str() {
-            "postgres" => b"Z\0\0\0\x05I",
+            "postgres" => {
+                hello.send = Bytes::from(&startup(plan));
+                b"Z\0\0\0\x05I"
+            }
             "valkey" => b"+PONG\r\n",
             other => panic!("no first exchange is known for {other}"),
         };
-        Self {
-            hello: plan.body.hello.clone().expect("an engine that is greeted"),
-            last,
-        }
+        Self { hello, last }
     }
 
     /// Says hello and reads the reply. `false` if the engine is not ready yet.
@@ -68,6 +70,18 @@ impl Exchange {
             }
         }
     }
+}
+
+/// The `StartupMessage` of the role of the URL.
+fn startup(plan: &Plan) -> Vec<u8> {
+    let attribute = |name: &str| {
+        let attributes = &plan.body.connection.attributes;
+        attributes.get(name).map_or("", String::as_str)
+    };
+    let (user, database) = (attribute("user"), attribute("database"));
+    let words = format!("user\0{user}\0database\0{database}\0\0");
+    let length = u32::try_from(8 + words.len()).expect("a short message");
+    [&length.to_be_bytes(), &[0, 3, 0, 0][..], words.as_bytes()].concat()
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
