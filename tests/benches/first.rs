@@ -12,6 +12,7 @@
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/samples.rs"]
+#[expect(dead_code, reason = "no sums are needed here")]
 mod samples;
 
 use std::net::TcpStream;

@@ -5,12 +5,12 @@
 )]
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use doze_tests::in_both_modes;
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::wait_until;
+use doze_tests::{in_both_modes, needed, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::{Config, NoTls, error::SqlState};
 
@@ -19,6 +19,7 @@ in_both_modes!(
     the_superuser_is_for_the_driver_alone,
     a_cancel_request_stops_its_query_on_every_endpoint,
     what_is_durable_is_so_by_one_line,
+    data_of_another_major_are_moved_as_the_message_says,
 );
 
 const BOUND: Duration = Duration::from_mins(1);
@@ -276,5 +277,70 @@ fn what_is_durable_is_so_by_one_line(mode: Mode) {
         where name in ('fsync', 'synchronous_commit', 'full_page_writes')";
     let mut look = psql(&project, &tcp, ("app", ""), sql);
     assert_eq!(succeed(&mut look).trim(), "on on on");
+    project.wait_asleep();
+}
+
+fn data_of_another_major_are_moved_as_the_message_says(mode: Mode) {
+    let next = std::env::var_os("DOZE_NEXT_POSTGRES_BINDIR").map(PathBuf::from);
+    let Some(next) = needed("newer Postgres in DOZE_NEXT_POSTGRES_BINDIR", next) else {
+        return;
+    };
+    let Some(mut project) = Project::new(mode, "100ms") else {
+        return;
+    };
+    let psql = project.postgres_program("psql");
+    let former = psql.parent().expect("a folder").to_owned();
+    let toml = project.toml("100ms");
+    let toml = toml
+        .split("[valkey.cache]")
+        .next()
+        .expect("a Postgres")
+        .to_owned();
+    let major = |folder: &Path| {
+        let output = Command::new(folder.join("postgres"))
+            .arg("--version")
+            .output();
+        let said = String::from_utf8(output.expect("it runs").stdout).expect("UTF-8");
+        let number = said
+            .split(' ')
+            .nth(2)
+            .and_then(|version| version.split('.').next());
+        number.expect("a version").to_owned()
+    };
+    let (from, to) = (major(&former), major(&next));
+    let raised = toml.replace(&format!("version = {from}"), &format!("version = {to}"));
+    project.use_programs(&former);
+    project.declare(&toml);
+    project.up();
+    project.sql("create table t as select 42 as x");
+    project.wait_asleep();
+
+    project.use_programs(&next);
+    project.edit(&raised);
+    let said = refused(&mut project.psql("select 1"));
+    for part in [
+        format!("PostgreSQL {from} made the data directory and PostgreSQL {to} cannot open it"),
+        format!("`version = {from}`"),
+        "`pg_dump -Fc -f app.dump \"$(doze url app)\"`".to_owned(),
+        "`doze reset app`".to_owned(),
+        "`pg_restore --no-owner -d \"$(doze url app)\" app.dump`".to_owned(),
+    ] {
+        assert!(said.contains(&part), "{part}: {said}");
+    }
+    project.use_programs(&former);
+    project.edit(&toml);
+    let dump = project.world.home().join("shop/app.dump");
+    let url = project.run(&["url", "app"]);
+    let mut backup = project.world.command(next.join("pg_dump"));
+    succeed(backup.args(["-Fc", url.trim(), "-f"]).arg(&dump));
+    project.wait_asleep();
+    project.use_programs(&next);
+    project.declare(&raised);
+    project.run(&["reset", "app", "--yes"]);
+    project.edit(&raised);
+    let url = project.run(&["url", "app"]);
+    let mut restore = project.world.command(next.join("pg_restore"));
+    succeed(restore.args(["--no-owner", "-d", url.trim()]).arg(&dump));
+    assert_eq!(project.sql("select x from t"), "42");
     project.wait_asleep();
 }

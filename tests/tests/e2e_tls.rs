@@ -96,7 +96,7 @@ fn tls_is_verified_by_the_printed_authority(mode: Mode) {
     newer(&project, &url);
 }
 
-/// What a client and a server of PostgreSQL 17 and 18 can besides.
+/// What newer clients and servers can besides.
 fn newer(project: &Project, url: &str) {
     let version = succeed(&mut psql(project, url, "show server_version_num"));
     let major = version.trim().parse().unwrap_or(0) / 10_000;

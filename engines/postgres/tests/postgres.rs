@@ -378,6 +378,26 @@ fn why_there_is_no_cluster_is_passed_on() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn the_second_data_directory_of_a_version_is_a_clone() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let plan = world.plan("app", &Map::new())?;
+        world.provision(&plan)?;
+        fs::remove_dir_all(&plan.paths.data)?;
+        // There is nothing any more that could make one.
+        let mut unable = plan.clone();
+        let server = unable.body.members.first_mut().ok_or("no server")?;
+        *server.argv.first_mut().ok_or("no program")? = world.path("bin/postgres").into();
+        world.provision(&unable)?;
+        let running = Engine::boot(&world, &plan)?;
+        world.converge(&plan, false)?;
+        assert_eq!(psql(&plan, "postgres", "app", "SELECT 42")?, "42");
+        running.stop()?;
+    }
+    Ok(())
+}
+
 fn refusal() -> Refusal {
     Refusal {
         reason: "cannot start: größe\nno space left on device".to_owned(),
