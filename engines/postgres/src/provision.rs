@@ -13,6 +13,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
+    Version,
     plan::Paths,
     protocol::{ProvisionCall, Toolchain},
 };
@@ -51,8 +52,8 @@ const INITDB: &[&str] = &[
 pub(crate) struct Facts {
     /// The major version of the server.
     pub(crate) major: u32,
-    /// The template that a new one is cloned from.
-    pub(crate) template: String,
+    /// Its exact version, which a template is for.
+    pub(crate) version: Version,
     /// Whom a certificate is for that is made here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) certified: Vec<String>,
@@ -60,17 +61,22 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub(crate) fn new(toolchain: &Toolchain, certified: Vec<String>) -> Self {
+        Self {
+            major: toolchain.version.major(),
+            version: toolchain.version.clone(),
+            certified,
+        }
+    }
+
+    /// The template that a new data directory is cloned from.
+    fn template(&self, server: &Utf8Path) -> String {
         // The same version of somebody else may have been built with other options.
         let origin = Sha256::new()
-            .chain_update(toolchain.server.as_str())
+            .chain_update(server.as_str())
             .chain_update(INITDB.join("\0"));
         let digest: [u8; 32] = origin.finalize().into();
         let digest = BASE64_URL_SAFE_NO_PAD.encode(digest);
-        Self {
-            major: toolchain.version.major(),
-            template: format!("postgres-{}-{digest}", toolchain.version),
-            certified,
-        }
+        format!("postgres-{}-{digest}", self.version)
     }
 
     pub(crate) fn fingerprint(&self) -> String {
@@ -132,7 +138,7 @@ pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
     let server = Utf8Path::new(server.ok_or(ProvisionError::Foreign)?);
     if call.fresh {
         let make = |folder: &Utf8Path| make(server, folder);
-        template::from_template(call, &facts.template, make)
+        template::from_template(call, &facts.template(server), make)
             .map_err(|error| ProvisionError::Template(Box::new(error)))?;
     } else {
         demand_major(call, facts.major)?;
