@@ -1,0 +1,83 @@
+//! The driver of MariaDB.
+//!
+//! Owns all that doze knows of MariaDB: the keys of its block, its configuration, how it is
+//! started, seen to be ready and stopped, how a data directory and the structure in a server are
+//! made, and how a client is told that it cannot be served. It must not know the other engines,
+//! nor who calls it.
+
+mod block;
+mod catalog;
+mod config;
+mod converge;
+mod describe;
+mod diff;
+mod listen;
+mod password;
+mod plan;
+mod privilege;
+mod provision;
+mod record;
+mod refuse;
+mod sql;
+mod structure;
+
+use std::io;
+
+use camino::Utf8PathBuf;
+use doze_contract::{
+    plan::Body,
+    protocol::{Check, Checked, ConvergeCall, Converged, PlanCall, ProvisionCall},
+};
+use doze_driver::{About, Client, Driver, PlanError, Refusal};
+
+pub use converge::{ConvergeError, ServerError};
+pub use listen::{LISTEN, ListenError, listen};
+pub use provision::ProvisionError;
+pub use record::RecordError;
+
+/// The driver.
+#[derive(Debug, Clone)]
+pub struct MariaDb {
+    /// The program that it is: a plan calls it as [`LISTEN`].
+    pub program: Utf8PathBuf,
+}
+
+/// Why a call could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no plan.
+    #[error("cannot plan the instance")]
+    Plan(#[from] PlanError),
+    /// There is no data directory.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    /// The structure is not as declared.
+    #[error(transparent)]
+    Converge(#[from] ConvergeError),
+}
+
+impl Driver for MariaDb {
+    type Error = Error;
+
+    const ABOUT: About = describe::ABOUT;
+
+    fn check(&self, call: &Check) -> Checked {
+        block::check(call)
+    }
+
+    fn plan(&self, call: &PlanCall) -> Result<Body, Error> {
+        Ok(plan::body(call, &self.program)?)
+    }
+
+    fn provision(&self, call: &ProvisionCall) -> Result<(), Error> {
+        Ok(provision::provision(call)?)
+    }
+
+    fn converge(&self, call: &ConvergeCall) -> Result<Converged, Error> {
+        Ok(converge::converge(call)?)
+    }
+
+    fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {
+        refuse::refuse(refusal, client)
+    }
+}
