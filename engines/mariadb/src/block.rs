@@ -118,6 +118,8 @@ const OWNED: &[(&str, &str)] = &[
     ("innodb_log_group_home_dir", PLACE),
     ("innodb_undo_directory", PLACE),
     ("pid_file", PLACE),
+    ("slave_load_tmpdir", PLACE),
+    ("tmpdir", PLACE),
     ("innodb_data_file_path", LAYOUT),
     ("innodb_page_size", LAYOUT),
     ("innodb_undo_tablespaces", LAYOUT),

@@ -178,7 +178,7 @@ fn accounts(server: &mut Conn) -> Result<BTreeMap<Account, Credential>, Error> {
     let rows = server.query_map(
         "SELECT User, Host, JSON_VALUE(Priv, '$.plugin'), \
          JSON_VALUE(Priv, '$.authentication_string'), \
-         COALESCE(JSON_EXISTS(Priv, '$.auth_or'), 0) FROM mysql.global_priv",
+         COALESCE(JSON_LENGTH(Priv, '$.auth_or') > 1, 0) FROM mysql.global_priv",
         account,
     )?;
     Ok(rows.into_iter().collect())

@@ -32,7 +32,7 @@ use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
 pub use converge::{ConvergeError, ServerError};
 pub use listen::{LISTEN, ListenError, listen};
-pub use provision::ProvisionError;
+pub use provision::{MakeError, ProvisionError};
 pub use record::RecordError;
 
 /// The driver.

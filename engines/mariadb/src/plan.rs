@@ -17,7 +17,7 @@ use crate::{
     config,
     describe::SOCKET_NAME,
     listen::LISTEN,
-    provision::{DATADIR, Facts, major},
+    provision::{DATADIR, Facts, TMPDIR},
     structure::{Structure, owner},
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn body(call: &PlanCall, driver: &Utf8Path) -> Result<Body, PlanError
         tls: config::has_tls(&block),
     };
     let facts = Facts {
-        major: major(&toolchain.version),
+        version: toolchain.version.clone(),
     };
     let takes_sockets = takes_sockets(call);
     Ok(Body {
@@ -110,6 +110,7 @@ fn server(
     argv.push(format!("--defaults-file={}", call.run.join(CONFIG)));
     argv.push(format!("--basedir={}", basedir(&toolchain.server)));
     argv.push(format!("--datadir={}", call.data.join(DATADIR)));
+    argv.push(format!("--tmpdir={}", call.data.join(TMPDIR)));
     argv.push(format!("--pid-file={}", call.run.join("mariadb.pid")));
     // Its sockets are handed to it; this is what clients of TCP hear that would rather go on over
     // a unix socket. The upstream is none of theirs: doze would not see them there, and sleep.

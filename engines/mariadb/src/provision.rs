@@ -3,22 +3,24 @@
 //! the server is run.
 
 mod bootstrap;
+mod make;
 
-use std::{
-    fs::{self, OpenOptions, Permissions},
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    process::ExitStatus,
-};
+use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Version, protocol::ProvisionCall};
+use doze_driver::template::{self, TemplateError};
 use serde::{Deserialize, Serialize};
 
-use crate::password;
+pub use make::MakeError;
+use make::make;
 
 /// The server's own directory in the data directory. Whatever lies in it is a database.
 pub(crate) const DATADIR: &str = "datadir";
+
+/// The folder of its temporary files. A server removes all temporary tables that it finds when it
+/// starts, those of another one as well.
+pub(crate) const TMPDIR: &str = "tmp";
 
 /// By whom doze works on the server: the only user that there is in the beginning. Whoever comes
 /// through doze is a client of the unix socket for the server, so neither `localhost` nor the uid
@@ -31,25 +33,29 @@ pub(crate) const PASSWORD: &str = "superuser-password";
 /// The file with the major version that made the data directory.
 const MAJOR: &str = "major";
 
+/// Counts what this driver has put into a data directory, the layout and the user included.
+const CONTENT: u32 = 1;
+
 /// All that the data directory depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Facts {
-    /// The major version of the server: `10.11`.
-    pub(crate) major: String,
+    /// The version of the server: `10.11.19`.
+    pub(crate) version: Version,
 }
 
 impl Facts {
+    /// What a newer version may be used for as it is.
     pub(crate) fn fingerprint(&self) -> String {
-        format!("mariadb {}", self.major)
+        format!("mariadb {}", self.major())
     }
-}
 
-/// The major version: its first two numbers.
-pub(crate) fn major(version: &Version) -> String {
-    let text = version.to_string();
-    let numbers: Vec<_> = text.splitn(3, '.').take(2).collect();
-    numbers.join(".")
+    /// The first two numbers of the version.
+    fn major(&self) -> String {
+        let text = self.version.to_string();
+        let numbers: Vec<_> = text.splitn(3, '.').take(2).collect();
+        numbers.join(".")
+    }
 }
 
 /// Why there is no data directory.
@@ -72,33 +78,12 @@ pub enum ProvisionError {
         /// The version that the plan has.
         wanted: String,
     },
-    /// The statements are not where they are with every server.
-    #[error("{name} is missing below {basedir}/share; it belongs to MariaDB's server package")]
-    Statements {
-        /// The file.
-        name: String,
-        /// The folder that the server was installed into.
-        basedir: Utf8PathBuf,
-    },
-    /// A file or folder of the data directory.
-    #[error("cannot prepare {0}")]
+    /// A file of the data directory.
+    #[error("cannot read {0}")]
     File(Utf8PathBuf, #[source] io::Error),
-    /// There is no randomness.
-    #[error("cannot make a password")]
-    Password(#[from] getrandom::Error),
-    /// The server cannot be run.
-    #[error("cannot run {0}")]
-    Start(Utf8PathBuf, #[source] io::Error),
-    /// The server failed.
-    #[error("{server} could not make a data directory, {status}: {output}")]
-    Failed {
-        /// The server.
-        server: Utf8PathBuf,
-        /// How it ended.
-        status: ExitStatus,
-        /// What it printed.
-        output: String,
-    },
+    /// A fresh one could not be made.
+    #[error(transparent)]
+    Template(#[from] TemplateError<MakeError>),
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
@@ -107,43 +92,24 @@ pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
     let words = body.members.first().map(|member| member.argv.iter());
     let server = words.and_then(|mut words| words.find(|word| word.ends_with("/mariadbd")));
     let server = Utf8Path::new(server.ok_or(ProvisionError::Foreign)?);
-    if call.fresh {
-        make(&call.data, server, &facts)
-    } else {
-        demand_major(&call.data, &facts)
+    if !call.fresh {
+        return demand_major(&call.data, &facts);
     }
-}
-
-fn make(data: &Utf8Path, server: &Utf8Path, facts: &Facts) -> Result<(), ProvisionError> {
-    fs::set_permissions(data, Permissions::from_mode(0o700))
-        .map_err(|error| ProvisionError::File(data.to_owned(), error))?;
-    let password = password::random()?;
-    bootstrap::run(server, data, &password)?;
-    write(&data.join(PASSWORD), &password)?;
-    write(&data.join(MAJOR), &facts.major)
+    let key = format!("mariadb-{}-{CONTENT}", facts.version);
+    Ok(template::from_template(call, &key, |folder| {
+        make(folder, server, &facts)
+    })?)
 }
 
 fn demand_major(data: &Utf8Path, facts: &Facts) -> Result<(), ProvisionError> {
     let path = data.join(MAJOR);
     let found = fs::read_to_string(&path).map_err(|error| ProvisionError::File(path, error))?;
-    if found == facts.major {
-        return Ok(());
+    let wanted = facts.major();
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(ProvisionError::Major { found, wanted })
     }
-    Err(ProvisionError::Major {
-        found,
-        wanted: facts.major.clone(),
-    })
-}
-
-/// Writes a file for its owner alone.
-fn write(path: &Utf8Path, text: &str) -> Result<(), ProvisionError> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| ProvisionError::File(path.to_owned(), error))
 }
 
 #[cfg(test)]
@@ -152,7 +118,10 @@ mod tests {
 
     #[test]
     fn the_major_version_is_two_numbers() {
-        let of = |text| major(&Version::new(text).unwrap());
+        let of = |text| {
+            let version = Version::new(text).unwrap();
+            Facts { version }.major()
+        };
         assert_eq!(of("10.11.19"), "10.11");
         assert_eq!(of("11.4"), "11.4");
         assert_eq!(of("12"), "12");

@@ -105,6 +105,8 @@ pub(super) fn declared_user(text: &str) -> Result<(), String> {
         Err("is the user by whom doze works on the server".to_owned())
     } else if text == "mariadb.sys" || text.eq_ignore_ascii_case("public") {
         Err(RESERVED.to_owned())
+    } else if text.len() > 1 && text.starts_with('\'') && text.ends_with('\'') {
+        Err("is in quotes, which the server takes off when a client tells it".to_owned())
     } else {
         Ok(())
     }
@@ -223,7 +225,7 @@ mod tests {
         for wrong in ["mysql", "Information_Schema", "sys", "#mysql50#x", "*"] {
             database(wrong).unwrap_err();
         }
-        for wrong in ["doze", "mariadb.sys", "PUBLIC"] {
+        for wrong in ["doze", "mariadb.sys", "PUBLIC", "'a'"] {
             declared_user(wrong).unwrap_err();
         }
     }

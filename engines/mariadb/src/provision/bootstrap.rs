@@ -8,7 +8,10 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{DATADIR, ProvisionError, SUPERUSER, write};
+use super::{
+    DATADIR, SUPERUSER, TMPDIR,
+    make::{MakeError, write},
+};
 use crate::{
     config::{FAST, LAYOUT},
     password::{PLUGIN, hash},
@@ -36,16 +39,14 @@ const PLACES: [(&str, &str); 4] = [
 
 /// Has the server make its directory in `data`, with one user, who has this password and may do
 /// everything.
-pub(super) fn run(
-    server: &Utf8Path,
-    data: &Utf8Path,
-    password: &str,
-) -> Result<(), ProvisionError> {
+pub(super) fn run(server: &Utf8Path, data: &Utf8Path, password: &str) -> Result<(), MakeError> {
     let basedir = basedir(server);
-    let datadir = data.join(DATADIR);
-    fs::create_dir(&datadir).map_err(|error| ProvisionError::File(datadir.clone(), error))?;
+    let [datadir, tmpdir] = [DATADIR, TMPDIR].map(|name| data.join(name));
+    for folder in [&datadir, &tmpdir] {
+        fs::create_dir(folder).map_err(|error| MakeError::File(folder.clone(), error))?;
+    }
     let script = data.join("bootstrap.sql");
-    let failed = |error| ProvisionError::File(script.clone(), error);
+    let failed = |error| MakeError::File(script.clone(), error);
     write(&script, &statements(&basedir, password)?)?;
     let input = File::open(&script).map_err(failed)?;
 
@@ -55,6 +56,7 @@ pub(super) fn run(
         .arg("--bootstrap")
         .arg(format!("--basedir={basedir}"))
         .arg(format!("--datadir={datadir}"))
+        .arg(format!("--tmpdir={tmpdir}"))
         // As the script has them.
         .args(["--enforce-storage-engine=", "--max-allowed-packet=8M"])
         .args(["--log-warnings=0", "--skip-ssl"])
@@ -68,12 +70,12 @@ pub(super) fn run(
         .stdout(Stdio::null());
     let output = command
         .output()
-        .map_err(|error| ProvisionError::Start(server.to_owned(), error))?;
+        .map_err(|error| MakeError::Start(server.to_owned(), error))?;
     fs::remove_file(&script).map_err(failed)?;
     if output.status.success() {
         return Ok(());
     }
-    Err(ProvisionError::Failed {
+    Err(MakeError::Failed {
         server: server.to_owned(),
         status: output.status,
         output: errors(&String::from_utf8_lossy(&output.stderr)),
@@ -85,12 +87,12 @@ fn option((name, value): &(&str, &str)) -> String {
 }
 
 /// One statement a line, or several with a `;` at the end of each: that is how the server reads.
-fn statements(basedir: &Utf8Path, password: &str) -> Result<String, ProvisionError> {
+fn statements(basedir: &Utf8Path, password: &str) -> Result<String, MakeError> {
     let (folder, prefix) = PLACES
         .map(|(folder, prefix)| (basedir.join(folder), prefix))
         .into_iter()
         .find(|(folder, prefix)| file(folder, prefix, STATEMENTS[0]).is_file())
-        .ok_or_else(|| ProvisionError::Statements {
+        .ok_or_else(|| MakeError::Statements {
             name: STATEMENTS[0].replace('?', "mariadb"),
             basedir: basedir.to_owned(),
         })?;
@@ -98,7 +100,7 @@ fn statements(basedir: &Utf8Path, password: &str) -> Result<String, ProvisionErr
     for name in STATEMENTS {
         let path = file(&folder, prefix, name);
         let text = fs::read_to_string(&path);
-        all.push_str(&text.map_err(|error| ProvisionError::File(path, error))?);
+        all.push_str(&text.map_err(|error| MakeError::File(path, error))?);
         all.push('\n');
     }
     // The superuser is the root of the script, by another name and with a password.
