@@ -15,7 +15,7 @@ pub struct Engine {
     pub bindir: PathBuf,
     /// The version that the server reports, such as `15.18`.
     pub version: String,
-    /// Its command line client: `psql`, `valkey-cli`, `redis-cli` or `temporal`.
+    /// Its command line client: `psql`, `mariadb`, `valkey-cli`, `redis-cli` or `temporal`.
     pub client: PathBuf,
 }
 
@@ -64,6 +64,15 @@ pub fn temporal() -> Option<Engine> {
     asked("DOZE_TEMPORAL_BINDIR", name, name).or_else(|| engine(&provided(name), name, name))
 }
 
+/// MariaDB: `DOZE_MARIADB_BINDIR` if it holds one, else the system's, whose server is not for users.
+pub fn mariadb() -> Option<Engine> {
+    let (server, client) = ("mariadbd", "mariadb");
+    let apart = Path::new("/usr/sbin");
+    asked("DOZE_MARIADB_BINDIR", server, client)
+        .or_else(|| of_server(apart, server, Path::new("/usr/bin").join(client)))
+        .or_else(|| engine(Path::new("/usr/bin"), server, client))
+}
+
 fn asked(variable: &str, server: &str, client: &str) -> Option<Engine> {
     engine(Path::new(&std::env::var_os(variable)?), server, client)
 }
@@ -74,7 +83,11 @@ fn provided(name: &str) -> PathBuf {
 
 /// The engine in a folder, if its server runs and its client is there.
 fn engine(bindir: &Path, server: &str, client: &str) -> Option<Engine> {
-    let client = bindir.join(client);
+    of_server(bindir, server, bindir.join(client))
+}
+
+/// Likewise, with its client elsewhere.
+fn of_server(bindir: &Path, server: &str, client: PathBuf) -> Option<Engine> {
     if !client.is_file() {
         return None;
     }

@@ -55,6 +55,8 @@ pub struct Project {
     mode: Mode,
     postgres: Engine,
     valkey: Engine,
+    /// The MariaDB for those who declare one.
+    pub mariadb: Option<Engine>,
     /// Where doze finds the servers, if not where they are.
     programs: Option<PathBuf>,
     /// The driver of Postgres, if not the one that is built here.
@@ -86,6 +88,7 @@ impl Project {
             mode,
             postgres,
             valkey,
+            mariadb: engines::mariadb(),
             programs: None,
             driver: None,
             variables: Vec::new(),
@@ -126,6 +129,9 @@ impl Project {
             .current_dir(self.world.home().join("shop"))
             .env("DOZE_POSTGRES_BINDIR", bindir(&self.postgres))
             .env("DOZE_VALKEY_BINDIR", bindir(&self.valkey));
+        if let Some(mariadb) = &self.mariadb {
+            command.env("DOZE_MARIADB_BINDIR", bindir(mariadb));
+        }
         if let Some(driver) = &self.driver {
             command.env("DOZE_POSTGRES_DRIVER", driver);
         }

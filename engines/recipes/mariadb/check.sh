@@ -6,7 +6,8 @@ sql() { run mariadb --no-defaults --socket "$work/socket" --user root --skip-ssl
 
 # What mariadb-install-db would do, which wants the paths that it was packaged with.
 tables() {
-    local share=$tree/share
+    local share
+    share=$(echo "$tree"/share/m*)
     # One statement a line.
     printf '%s;\n' 'create database mysql' 'use mysql' 'set @auth_root_socket = null'
     cat "$share"/*_{system_tables,performance_tables,system_tables_data}.sql \
@@ -15,8 +16,7 @@ tables() {
 
 use_engine() {
     local files=(
-        --no-defaults --basedir="$tree" --lc-messages-dir="$tree/share" --datadir="$work/data"
-        --character-sets-dir="$tree/share/charsets" --innodb-log-file-size=8M
+        --no-defaults --basedir="$tree" --datadir="$work/data" --innodb-log-file-size=8M
     )
     expect "$version" eval "run mariadbd --no-defaults --version | sed 's/.* Ver \([0-9.]*\)-.*/\1/'"
     mkdir "$work/data"

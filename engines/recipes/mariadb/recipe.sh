@@ -14,7 +14,7 @@ version() {
 }
 
 assemble() {
-    local server client dump all
+    local server client dump all share
     case $major in
         11.8) own_glibc=1 ;;
     esac
@@ -25,9 +25,11 @@ assemble() {
         "$client"/usr/bin/mariadb{,-check} "$dump"/usr/bin/mariadb-{dump,admin}
     all=$(echo "$server"/usr/share/m*/english)
     all=${all%/english}
-    mkdir "$tree/share"
+    # Below the folder that the server looks into when it is told where it was unpacked.
+    share=$tree/share/${all##*/}
+    mkdir -p "$share"
     # What a new data folder is made of, and the messages in one language.
     cp -r "$all"/{charsets,english} "$all"/*_{system_tables,system_tables_data,performance_tables,sys_schema}.sql \
-        "$all/maria_add_gis_sp_bootstrap.sql" "$tree/share/"
+        "$all/maria_add_gis_sp_bootstrap.sql" "$share/"
     debian_licence mariadb-server-core
 }

@@ -16,6 +16,10 @@ fn generate(world: &World, toml: &str) -> Command {
     for (program, says) in [
         ("postgres", "postgres (PostgreSQL) 17.4"),
         ("initdb", "initdb (PostgreSQL) 17.4"),
+        (
+            "mariadbd",
+            "mariadbd  Ver 11.4.9-MariaDB for Linux on x86_64",
+        ),
         ("valkey-server", "Valkey server v=8.1.8 sha=0 malloc=libc"),
         ("kvrocks", "kvrocks version: 2.15.0"),
         ("ferretdb", "version: v2.7.0"),
@@ -33,6 +37,7 @@ fn generate(world: &World, toml: &str) -> Command {
     command
         .args(["generate", "--out", "../out"])
         .current_dir(world.home().join("page"))
+        .env("DOZE_MARIADB_BINDIR", world.dir().join("engines"))
         .env("DOZE_POSTGRES_BINDIR", world.dir().join("engines"))
         .env("DOZE_VALKEY_BINDIR", world.dir().join("engines"))
         .env("DOZE_KVROCKS_BINDIR", world.dir().join("engines"))

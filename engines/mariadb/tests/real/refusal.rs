@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     os::unix::net::{UnixListener, UnixStream},
-    process::Command,
 };
 
 use doze_driver::{
@@ -61,25 +60,6 @@ fn a_client_shows_why_it_is_refused() -> Outcome {
         let told = String::from_utf8(output.stderr)?;
         assert!(told.contains(TOLD), "{}: {told}", toolchain.version);
     }
-    Ok(())
-}
-
-#[test]
-fn another_client_shows_it_as_well() -> Outcome {
-    const SCRIPT: &str = "import pymysql, sys\n\
-        try:\n pymysql.connect(host='127.0.0.1', port=int(sys.argv[1]), user='app')\n\
-        except pymysql.err.OperationalError as error:\n print(*error.args)";
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    listener.set_nonblocking(true)?;
-    let port = listener.local_addr()?.port();
-    let accept = || Ok(listener.accept()?.0.into());
-    let mut command = Command::new("python3");
-    command
-        .args(["-c", SCRIPT, &port.to_string()])
-        .env("PYTHONIOENCODING", "utf-8");
-    let output = refused(DRIVER.into(), &refusal(), accept, command)?;
-    let told = String::from_utf8([output.stdout, output.stderr].concat())?;
-    assert_eq!(told.trim_end(), format!("1040 {TOLD}"));
     Ok(())
 }
 
