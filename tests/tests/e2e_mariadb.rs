@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{in_both_modes, needed, process};
+use doze_tests::{in_both_modes, needed, process, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 in_both_modes!(
@@ -241,11 +241,18 @@ fn a_killed_server_is_booted_again_with_all_that_was_committed(mode: Mode) {
     for n in 1..=3 {
         succeed(&mut shop.pymysql(&format!("INSERT INTO t VALUES ({n})")));
         kill_process(shop.server(), Signal::KILL).expect("it runs");
-        let sum = "SELECT COUNT(*), SUM(n) FROM t";
-        assert_eq!(
-            succeed(&mut shop.mariadb(sum)),
-            format!("{n}\t{}\n", n * (n + 1) / 2)
-        );
+        // Who comes before its death is known is lost with it.
+        let found = wait_until("the server to answer", BOUND, || {
+            let output = output(&mut shop.mariadb("SELECT COUNT(*), SUM(n) FROM t"));
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            if output.status.success() {
+                Ok(said)
+            } else {
+                Err(said)
+            }
+        });
+        assert_eq!(found, format!("{n}\t{}\n", n * (n + 1) / 2));
     }
     shop.project.run(&["sleep", "shop"]);
     shop.project.wait_asleep();
