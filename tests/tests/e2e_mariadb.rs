@@ -22,6 +22,7 @@ in_both_modes!(
     a_wrong_password_gets_the_servers_own_error,
     a_killed_server_is_booted_again_with_all_that_was_committed,
     clients_show_why_a_mariadb_cannot_boot,
+    a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps,
 );
 
 /// Longer than the slowest boot on a busy machine.
@@ -153,11 +154,11 @@ fn data_is_there_after_the_next_wake(mode: Mode) {
         shop.project.wait_asleep();
     }
     let text = "SELECT HEX(w) FROM t";
-    let hex: String = "größe 🦀"
+    let hex: Vec<_> = "größe 🦀"
         .bytes()
         .map(|byte| format!("{byte:02X}"))
         .collect();
-    assert_eq!(succeed(&mut shop.pymysql(text)).trim_end(), hex);
+    assert_eq!(succeed(&mut shop.pymysql(text)).trim_end(), hex.concat());
 
     // The server itself is at the end of a unix endpoint.
     let url = shop.project.plan("shop").endpoints;
@@ -194,7 +195,7 @@ fn a_client_that_waits_for_the_greeting_wakes_the_server(mode: Mode) {
 fn a_wrong_password_gets_the_servers_own_error(mode: Mode) {
     let lines = "user.shop.password = \"it's 100% \\\"s3cret\\\" \\\\\"\n\
                  user.\"o'neill\" = { password = \"other\" }\n\
-                 grant.read = { user = \"o'neill\", privileges = [\"SELECT\"] }";
+                 grant = [{ user = \"o'neill\", privileges = [\"SELECT\"] }]";
     let Some(mut shop) = Shop::new(mode, lines) else {
         return;
     };
@@ -281,4 +282,27 @@ fn clients_show_why_a_mariadb_cannot_boot(mode: Mode) {
     shop.project.wait_asleep();
     let folder: PathBuf = shop.project.home().join("data/shop/datadir");
     assert!(fs::metadata(folder).expect("its data").is_dir());
+}
+
+fn a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps(mode: Mode) {
+    let Some(mut shop) = Shop::new(mode, "open_to = \"all\"") else {
+        return;
+    };
+    shop.project.up();
+    assert!(shop.project.plan("shop").body.takes_sockets);
+    for client in &mut shop.clients("SELECT USER()") {
+        // What came while it slept came through the activator, or was left in the backlog.
+        assert_eq!(succeed(client), "shop@127.0.0.1\n");
+    }
+    // The user by whom doze works there comes from nowhere else than the unix socket.
+    let said = refused(shop.mariadb("SELECT 1").arg("--user=doze"));
+    assert!(
+        said.contains("Access denied for user 'doze'@'127.0.0.1'"),
+        "{said}"
+    );
+    shop.project.wait_asleep();
+    succeed(&mut shop.pymysql("CREATE TABLE t (n INT)"));
+    shop.project.wait_asleep();
+    assert_eq!(succeed(&mut shop.mariadb("SELECT COUNT(*) FROM t")), "0\n");
+    shop.project.wait_asleep();
 }

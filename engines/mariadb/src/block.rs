@@ -49,11 +49,8 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "grant",
-        kind: Kind::Tables {
-            name: block::any,
-            keys: GRANT_KEYS,
-        },
-        doc: "What users may do, each by a name of your own.",
+        kind: Kind::TableList { keys: GRANT_KEYS },
+        doc: "What users may do.",
     },
     Key {
         name: "character_set",
@@ -143,7 +140,7 @@ pub(crate) struct Block {
     pub(crate) owner: Option<String>,
     pub(crate) user: BTreeMap<String, User>,
     pub(crate) database: BTreeMap<String, OwnText>,
-    pub(crate) grant: BTreeMap<String, Granted>,
+    pub(crate) grant: Vec<Granted>,
     pub(crate) character_set: String,
     pub(crate) collation: Option<String>,
     pub(crate) max_connections: i64,
@@ -182,7 +179,7 @@ pub(crate) struct Granted {
     pub(crate) privileges: Vec<String>,
     database: Option<String>,
     pub(crate) table: Option<String>,
-    pub(crate) grant_option: bool,
+    pub(crate) with_grant_option: bool,
 }
 
 impl Granted {

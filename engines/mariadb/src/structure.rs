@@ -118,14 +118,14 @@ impl Structure {
             privileges: BTreeSet::from([ALL.to_owned()]),
             passes_on: false,
         });
-        let granted = block.grant.values().map(|grant| Grant {
+        let granted = block.grant.iter().map(|grant| Grant {
             target: Target {
                 account: account(&grant.user),
                 database: grant.database(instance),
                 table: grant.table.clone(),
             },
             privileges: set(&grant.privileges),
-            passes_on: grant.grant_option,
+            passes_on: grant.with_grant_option,
         });
         Self {
             grants: merged(owned.chain(granted)),

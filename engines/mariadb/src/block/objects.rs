@@ -82,7 +82,7 @@ pub(super) const GRANT_KEYS: &[Key] = &[
               is nothing to grant.",
     },
     Key {
-        name: "grant_option",
+        name: "with_grant_option",
         kind: Kind::Flag { default: false },
         doc: "The user may pass it on.",
     },
@@ -179,7 +179,7 @@ fn privilege(text: &str) -> Result<(), String> {
     match privilege::find(text) {
         Some(_) => Ok(()),
         None if text.eq_ignore_ascii_case(privilege::GRANT_OPTION) => {
-            Err("is a key of the grant: `grant_option = true`".to_owned())
+            Err("is a key of the grant: `with_grant_option = true`".to_owned())
         }
         None => Err("is no privilege; write one that `GRANT` of the manual has".to_owned()),
     }

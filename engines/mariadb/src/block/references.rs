@@ -1,7 +1,7 @@
 //! What only several keys together can be wrong about: names that lead nowhere, things that are
 //! said twice. It must not know how any of it is made.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use doze_contract::protocol::Problem;
 use serde_json::{Map, Value};
@@ -76,10 +76,11 @@ fn collations(block: &Block) -> Vec<Problem> {
 fn grants(instance: &str, block: &Block) -> Vec<Problem> {
     let owner = owner(instance, block);
     let mut problems = Vec::new();
-    let mut first = BTreeMap::new();
-    for (name, grant) in &block.grant {
+    let mut seen = BTreeSet::new();
+    for (at, grant) in block.grant.iter().enumerate() {
+        let at = at.to_string();
         let mut wrong = |key: &str, message: String, hint: String| {
-            problems.push(problem(&["grant", name, key], false, message, hint));
+            problems.push(problem(&["grant", &at, key], false, message, hint));
         };
         if grant.user != owner && !block.user.contains_key(&grant.user) {
             let users = block.user.keys().map(String::as_str);
@@ -126,11 +127,11 @@ fn grants(instance: &str, block: &Block) -> Vec<Problem> {
             }
         }
         let target = (&grant.user, database, &grant.table);
-        if let Some(first) = first.insert(target, name) {
+        if !seen.insert(target) {
             problems.push(problem(
-                &["grant", name],
-                true,
-                format!("is for the same user and place as `{first}`"),
+                &["grant", &at],
+                false,
+                "is for the same user and place as one before it",
                 "write all privileges into one of them",
             ));
         }

@@ -81,54 +81,54 @@ fn a_grant_is_of_what_there_is_to_somebody_who_is_there() {
         json!({
             "user": { "web": {} },
             "database": { "logs": {} },
-            "grant": {
-                "a": { "user": "web", "privileges": ["SELECT", "all"] },
-                "b": { "user": "app", "privileges": ["RELOAD"], "database": "*" },
-                "c": { "user": "nobody", "privileges": ["SELECT"] },
-                "d": { "user": "web", "privileges": ["SELECT"], "database": "log" },
-                "e": { "user": "web", "privileges": ["SELECT"], "database": "*", "table": "t" },
-                "f": { "user": "web", "privileges": [], "database": "logs" },
-                "g": { "user": "web", "privileges": ["EXECUTE"], "table": "t" },
-                "h": { "user": "app", "privileges": ["FILE"], "database": "logs" },
-                "i": { "user": "web", "privileges": ["INSERT"] },
-            },
+            "grant": [
+                { "user": "web", "privileges": ["SELECT", "all"] },
+                { "user": "app", "privileges": ["RELOAD"], "database": "*" },
+                { "user": "nobody", "privileges": ["SELECT"] },
+                { "user": "web", "privileges": ["SELECT"], "database": "log" },
+                { "user": "web", "privileges": ["SELECT"], "database": "*", "table": "t" },
+                { "user": "web", "privileges": [], "database": "logs" },
+                { "user": "web", "privileges": ["EXECUTE"], "table": "t" },
+                { "user": "app", "privileges": ["FILE"], "database": "logs" },
+                { "user": "web", "privileges": ["INSERT"] },
+            ],
         }),
     );
     assert_eq!(
         found,
         [
-            told("grant.c.user", "is no user of the instance"),
-            told("grant.d.database", "is no database of the instance"),
-            told("grant.e.table", "is in no database"),
-            told("grant.f.privileges", "grants nothing"),
+            told("grant.2.user", "is no user of the instance"),
+            told("grant.3.database", "is no database of the instance"),
+            told("grant.4.table", "is in no database"),
+            told("grant.5.privileges", "grants nothing"),
             told(
-                "grant.g.privileges",
+                "grant.6.privileges",
                 "has EXECUTE, which is of a database, not of a table"
             ),
             told(
-                "grant.h.privileges",
+                "grant.7.privileges",
                 "has FILE, which is of the server, not of a database"
             ),
-            told("grant.i", "is for the same user and place as `a`"),
+            told("grant.8", "is for the same user and place as one before it"),
         ]
     );
 }
 
 #[test]
 fn a_privilege_is_one_of_the_manual() {
-    let block = json!({ "grant": { "a": {
+    let block = json!({ "grant": [{
         "user": "app", "privileges": ["SELECT ON *.* TO x", "grant option"],
-    } } });
+    }] });
     assert_eq!(
         problems("app", block),
         [
             told(
-                "grant.a.privileges.0",
+                "grant.0.privileges.0",
                 "is no privilege; write one that `GRANT` of the manual has"
             ),
             told(
-                "grant.a.privileges.1",
-                "is a key of the grant: `grant_option = true`"
+                "grant.0.privileges.1",
+                "is a key of the grant: `with_grant_option = true`"
             ),
         ]
     );

@@ -72,10 +72,7 @@ fn full() -> Value {
             "my_logs": { "character_set": "latin1", "collation": "latin1_bin" },
             "uca": { "collation": "uca1400_ai_ci" },
         },
-        "grant": {
-            "a": { "user": "we`b", "privileges": ["insert", "SELECT"], "database": "my_logs" },
-            "b": { "user": "we`b", "privileges": ["PROCESS"], "database": "*", "grant_option": true },
-        },
+        "grant": [{ "user": "we`b", "privileges": ["insert", "SELECT"], "database": "my_logs" }, { "user": "we`b", "privileges": ["PROCESS"], "database": "*", "with_grant_option": true }],
     })
 }
 
@@ -123,9 +120,9 @@ fn the_collation_is_known_by_its_name_for_one_character_set() {
 
 #[test]
 fn a_grant_on_a_table_waits_for_the_table() {
-    let wanted = wanted(&json!({ "grant": {
-        "a": { "user": "app", "privileges": ["SELECT"], "table": "my_orders" },
-    } }));
+    let wanted = wanted(
+        &json!({ "grant": [{ "user": "app", "privileges": ["SELECT"], "table": "my_orders" }] }),
+    );
     let (_, record) = made(&wanted);
     assert_eq!(record.grants.len(), 1, "that of the owner");
     let mut live = Live::with_all([3, 2, 2]);
@@ -157,7 +154,7 @@ fn what_is_no_longer_declared_is_taken_back_and_data_is_kept() {
     let less = wanted(&json!({
         "owner": "own_er",
         "user": { "own_er": { "password": "s3cret" }, "we`b": { "host": "localhost" } },
-        "grant": { "b": { "user": "we`b", "privileges": ["PROCESS"], "database": "*" } },
+        "grant": [{ "user": "we`b", "privileges": ["PROCESS"], "database": "*" }],
     }));
     let pruning = prune(&less, &live, &record);
     assert_eq!(
@@ -190,7 +187,7 @@ fn what_is_no_longer_declared_is_taken_back_and_data_is_kept() {
 fn a_grant_that_became_smaller_is_known_for_what_is_left_of_it() {
     let of = |privileges: &[&str]| {
         let grant = json!({ "user": "web", "privileges": privileges });
-        wanted(&json!({ "user": { "web": {} }, "grant": { "a": grant } }))
+        wanted(&json!({ "user": { "web": {} }, "grant": [grant] }))
     };
     let (live, mut record) = made(&of(&["ALL"]));
     let less = of(&["SELECT"]);

@@ -65,7 +65,7 @@ fn a_client_shows_why_it_is_refused() -> Outcome {
 
 #[test]
 fn a_client_is_told_before_it_says_anything() -> Outcome {
-    for says in [&b""[..], b"whatever", &[0xff; 100_000]] {
+    for says in [&b""[..], b"whatever", &vec![0xff; 100_000]] {
         let (mut ours, theirs) = UnixStream::pair()?;
         let driver = Refusing::start(DRIVER.into(), theirs, &refusal())?;
         let mut told = Vec::new();

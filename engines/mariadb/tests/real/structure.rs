@@ -27,12 +27,12 @@ fn full() -> Value {
             "my_logs": { "character_set": "latin1", "collation": "latin1_bin" },
             "spare": { "collation": "uca1400_ai_ci" },
         },
-        "grant": {
-            "logs": { "user": "web", "privileges": ["select", "INSERT", "EXECUTE"], "database": "my_logs" },
-            "all": { "user": "web", "privileges": ["ALL"], "database": "spare", "grant_option": true },
-            "server": { "user": "nobody", "privileges": ["PROCESS", "SLAVE MONITOR"], "database": "*" },
-            "table": { "user": "nobody", "privileges": ["ALL"], "table": "t" },
-        },
+        "grant": [
+            { "user": "web", "privileges": ["select", "INSERT", "EXECUTE"], "database": "my_logs" },
+            { "user": "web", "privileges": ["ALL"], "database": "spare", "with_grant_option": true },
+            { "user": "nobody", "privileges": ["PROCESS", "SLAVE MONITOR"], "database": "*" },
+            { "user": "nobody", "privileges": ["ALL"], "table": "t" },
+        ],
     })
 }
 
@@ -310,11 +310,9 @@ fn all_log_in(toolchain: &Toolchain, people: &BTreeMap<String, String>) -> Outco
     let is_short = |name: &&String| name.len() <= 40;
     let names = || people.keys().filter(is_short);
     let databases: Map<_, _> = names().map(|name| (name.clone(), json!({}))).collect();
-    let grant = |name: &String| {
-        let grant = json!({ "user": name, "privileges": ["CREATE", "DROP"], "database": name });
-        (name.clone(), grant)
-    };
-    let grants: Map<_, _> = names().filter(|name| *name != owner).map(grant).collect();
+    let grant =
+        |name: &String| json!({ "user": name, "privileges": ["CREATE", "DROP"], "database": name });
+    let grants: Vec<_> = names().filter(|name| *name != owner).map(grant).collect();
     let wanted = json!({ "owner": owner, "user": users, "database": databases, "grant": grants });
     let booted = Booted::new(toolchain, &wanted)?;
     let said = booted.converge(&wanted)?.join("\n");
