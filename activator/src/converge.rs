@@ -7,7 +7,7 @@
 use std::{io, time::Duration};
 
 use camino::Utf8PathBuf;
-use doze_contract::Endpoint;
+use doze_contract::{Endpoint, Plan};
 use tokio::time::timeout;
 
 use crate::{
@@ -37,8 +37,16 @@ pub(crate) enum ConvergeError {
     },
 }
 
-/// Sees to it that the ready engine, which listens there, has what the plan declares. A driver that still runs when this
-/// is dropped is left in `helper`.
+/// Whether the data directory was converged for what the plan declares, as far as that can be told.
+pub(crate) fn is_made(plan: &Plan) -> bool {
+    plan.body.converge.as_ref().is_none_or(|wanted| {
+        let stamp = stamp::read(&plan.paths.data, STAMP).ok().flatten();
+        stamp.as_ref() == Some(&wanted.fingerprint)
+    })
+}
+
+/// Sees to it that the ready engine, which listens there, has what the plan declares. A driver that
+/// still runs when this is dropped is left in `helper`.
 pub(crate) async fn ensure(
     plan: &Source,
     lock: &Lock,

@@ -39,9 +39,13 @@ pub(crate) struct Handover {
 }
 
 impl Handover {
-    /// For a plan whose last member is handed sockets. Those that were inherited move away from
-    /// their places.
-    pub(crate) fn new(plan: &Plan, inherited: &mut [Inherited]) -> io::Result<Option<Self>> {
+    /// For a plan whose last member is handed sockets, those of TCP among them if they are `handed`
+    /// this time. Those that were inherited move away from their places.
+    pub(crate) fn new(
+        plan: &Plan,
+        handed: bool,
+        inherited: &mut [Inherited],
+    ) -> io::Result<Option<Self>> {
         let body = &plan.body;
         if !body.takes_sockets && body.chosen != Some(Chosen::Socket) {
             return Ok(None);
@@ -51,7 +55,7 @@ impl Handover {
             let copy = fcntl_dupfd_cloexec(&one.socket, 0)?;
             seats.push(std::mem::replace(&mut one.socket, copy));
         }
-        for endpoint in plan.endpoints.iter().filter(|_| are_handed(plan)) {
+        for endpoint in plan.endpoints.iter().filter(|_| handed) {
             let one = inherited.iter().find(|one| one.is_at(endpoint));
             if let (Some(one), Endpoint::Tcp(address)) = (one, endpoint) {
                 sockets.push((one.socket.try_clone()?, *address));
@@ -109,8 +113,8 @@ pub(crate) fn take_back((socket, address): &(OwnedFd, SocketAddr)) -> io::Result
     Inherited::new(socket.try_clone()?, address, true)
 }
 
-/// Whether the engine accepts the TCP clients of an instance itself. Somebody has to look at them
-/// who serves not everybody.
+/// Whether the engine accepts the TCP clients of an instance itself, once its structure is made.
+/// Somebody has to look at them who serves not everybody.
 pub(crate) fn are_handed(plan: &Plan) -> bool {
     plan.body.takes_sockets && plan.open_to == OpenTo::All
 }

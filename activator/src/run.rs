@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     carry::{self, Client},
+    converge,
     direct::Direct,
     engine, gate,
     handover::{self, Handover},
@@ -148,10 +149,12 @@ impl Instance {
             // Somebody who was killed may have left it closed.
             gate::open(&socket.socket);
         }
-        let handover = Handover::new(&plan, &mut sockets)?.map(Arc::new);
+        // Nobody meets an engine that is not as declared; whoever accepts by itself cannot wait.
+        let handed = handover::are_handed(&plan) && converge::is_made(&plan);
+        let handover = Handover::new(&plan, handed, &mut sockets)?.map(Arc::new);
         let listeners = sockets
             .into_iter()
-            .map(|socket| Listener::new(socket, &plan))
+            .map(|socket| Listener::new(socket, &plan, handed))
             .collect::<io::Result<Vec<_>>>()?;
         for address in listeners
             .iter()
@@ -500,7 +503,7 @@ impl Instance {
         self.listeners.retain(|listener| !listener.handed);
         for socket in handover.sockets() {
             let taken = handover::take_back(socket);
-            match taken.and_then(|socket| Listener::new(socket, &self.plan)) {
+            match taken.and_then(|socket| Listener::new(socket, &self.plan, true)) {
                 Ok(listener) => self.listeners.push(listener),
                 // They wait for the next activation.
                 Err(error) => self.log.say(format_args!("cannot accept for now: {error}")),

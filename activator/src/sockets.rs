@@ -24,7 +24,7 @@ use rustix::{
 };
 use tokio::io::unix::AsyncFd;
 
-use crate::{handover, stream::Stream, watched::watched};
+use crate::{stream::Stream, watched::watched};
 
 /// As long a queue as the kernel allows (listen(2) cuts it to `somaxconn`), as systemd's default.
 pub(crate) const BACKLOG: i32 = i32::MAX;
@@ -162,8 +162,9 @@ impl fmt::Display for Address {
 }
 
 impl Listener {
-    /// Puts an inherited socket to use, within a runtime.
-    pub(crate) fn new(inherited: Inherited, plan: &Plan) -> io::Result<Self> {
+    /// Puts an inherited socket to use, within a runtime; if those of TCP are `handed` to the engine,
+    /// without accepting anybody on one.
+    pub(crate) fn new(inherited: Inherited, plan: &Plan, handed: bool) -> io::Result<Self> {
         let Inherited {
             socket,
             address,
@@ -184,7 +185,7 @@ impl Listener {
         Ok(Self {
             socket: watched(socket)?,
             purpose,
-            handed: tcp && known && purpose == Purpose::Clients && handover::are_handed(plan),
+            handed: tcp && known && purpose == Purpose::Clients && handed,
             tcp,
             stranger: (!known).then_some(Address(address)),
         })
