@@ -113,9 +113,8 @@ except pymysql.err.OperationalError as error:
 
     fn server(&self) -> Pid {
         let found = self.project.running("mariadbd");
-        let [server] = found.as_slice() else {
-            panic!("not one server: {}", process::list(&found));
-        };
+        assert_eq!(found.len(), 1, "{}", process::list(&found));
+        let server = found.first().expect("one server");
         Pid::from_raw(server.pid).expect("a pid")
     }
 }
