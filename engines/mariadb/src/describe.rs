@@ -12,7 +12,7 @@ pub(crate) const ABOUT: About = About {
     driver: env!("CARGO_PKG_VERSION"),
     majors: &["10.11", "11.4", "11.8"],
     keys: KEYS,
-    example: "app",
+    example: "db",
     default_port: Some(3306),
     socket_name: SOCKET_NAME,
     refuses_root: true,
