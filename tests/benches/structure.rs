@@ -184,6 +184,7 @@ impl Driver {
 
     fn converge(&mut self, plan: &Plan, prune: bool) -> (Duration, Converged) {
         let call = Call::Converge(Box::new(ConvergeCall {
+            upstream: None,
             plan: plan.clone(),
             dry_run: false,
             prune,

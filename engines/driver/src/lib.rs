@@ -1,14 +1,10 @@
 //! What a driver of an engine is written with.
 //!
 //! Owns the [`Driver`] trait, the loop that lets a driver speak the driver protocol over its
-//! standard input and output, the parting with a refused [`Client`], the reading of an engine's
-//! block from one table of its keys, what every plan begins with, the templates of data directories, and (feature `conformance`) the
-//! block from one table of its keys, what every plan begins with, the protocol that several engines
-//! share, and (feature `conformance`) the checks that every driver has to pass. It must not know any
 //! standard input and output, the parting with a refused [`Client`], how it is told if it speaks
 //! HTTP, the reading of an engine's block from one table of its keys, what every plan begins with,
-//! and (feature `conformance`) the checks that every driver has to pass. It must not know any
-//! engine.
+//! the templates of data directories, the protocol that several engines share, and (feature
+//! `conformance`) the checks that every driver has to pass. It must not know any engine.
 
 mod about;
 pub mod block;

@@ -143,6 +143,7 @@ impl Life {
 
     pub(crate) fn prune(&self) -> Result<Converged, Box<dyn Error>> {
         let call = ConvergeCall {
+            upstream: None,
             plan: self.plan().clone(),
             dry_run: false,
             prune: true,

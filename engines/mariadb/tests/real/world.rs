@@ -77,6 +77,7 @@ impl Booted {
         prune: bool,
     ) -> Result<Converged, Box<dyn Error>> {
         let call = ConvergeCall {
+            upstream: None,
             plan: plan(&self.world, declared)?,
             dry_run,
             prune,
