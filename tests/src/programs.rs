@@ -15,11 +15,12 @@ use std::sync::OnceLock;
 pub const BUILT: &str = "DOZE_TESTS_BUILT";
 
 /// What [`folder`] holds: what ships, and the echo service that is the floor of benchmark `wake`.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "doze",
     "doze-activator",
     "doze-driver-ferret",
     "doze-driver-kvrocks",
+    "doze-driver-mariadb",
     "doze-driver-postgres",
     "doze-driver-process",
     "doze-driver-temporal",

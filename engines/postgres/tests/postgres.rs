@@ -174,7 +174,7 @@ fn the_url_of_a_unix_endpoint_is_understood_by_a_client() -> Outcome {
 fn checked(found: &Map<String, Value>) -> Value {
     let mut whole = block(json!({
         "shared_buffers": "16MB", "max_connections": 50, "fsync": true, "autovacuum": true,
-        "role": {}, "database": {}, "schema": {}, "extensions": [], "settings": {},
+        "role": {}, "database": {}, "schema": {}, "extensions": [], "extension": {}, "grant": [], "settings": {},
         "durable": false, "tls": false, "tls_required": false,
     }));
     whole.extend(found.clone());

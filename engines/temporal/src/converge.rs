@@ -71,7 +71,10 @@ async fn work(
     let mut steps = diff::steps(wanted, &live);
     let mut kept = Vec::new();
     if call.prune {
-        for name in diff::strays(wanted, &live) {
+        // The server tells them in no order.
+        let mut strays: Vec<_> = diff::strays(wanted, &live).collect();
+        strays.sort_unstable();
+        for name in strays {
             match server.reason_to_keep(name).await? {
                 Some(reason) => kept.push(Kept {
                     object: format!("namespace {name}"),
