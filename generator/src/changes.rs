@@ -95,6 +95,9 @@ pub(crate) struct Structure {
     /// Whether it also takes back what is no longer declared.
     #[serde(skip)]
     pub(crate) prune: bool,
+    /// Whether its data was made for what is declared now.
+    #[serde(skip)]
+    pub(crate) is_stamped: bool,
 }
 
 /// Something inside an engine that is not as declared and stays so.
@@ -130,6 +133,18 @@ impl Changes {
             && self.restarts.is_empty()
             && self.structure.is_empty()
             && self.removed().next().is_none()
+    }
+
+    /// Whether anything is known to be other than declared. To wake an engine in order to ask it is
+    /// something to do, and no difference.
+    pub(crate) fn differs(&self) -> bool {
+        let is_known = |of: &Structure| of.changes.is_some() || !of.is_stamped;
+        let known = self.structure.iter().filter(|of| is_known(of)).cloned();
+        let certain = Self {
+            structure: known.collect(),
+            ..self.clone()
+        };
+        !certain.is_empty()
     }
 
     /// The data that is removed.
@@ -191,6 +206,7 @@ mod tests {
             engine: EngineName::new("postgres").unwrap(),
             changes: statements.map(|statements| statements.iter().map(change).collect()),
             prune: false,
+            is_stamped: false,
         }
     }
 
@@ -222,6 +238,24 @@ mod tests {
         assert!(changes.is_empty());
         changes.data.push(data(DataAction::Remove));
         assert!(!changes.is_empty());
+    }
+
+    /// Otherwise a check would fail for as long as somebody sleeps.
+    #[test]
+    fn a_sleep_is_no_difference() {
+        let mut changes = nothing();
+        changes.structure = vec![structure("app", None)];
+        assert!(changes.differs(), "its data was made for something else");
+        for found in &mut changes.structure {
+            found.prune = true;
+            found.is_stamped = true;
+        }
+        assert!(!changes.differs());
+        assert!(!changes.is_empty(), "there is somebody to wake");
+        changes
+            .structure
+            .push(structure("other", Some(&["DROP ROLE r"])));
+        assert!(changes.differs());
     }
 
     #[test]

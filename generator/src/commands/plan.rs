@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, check: bool, json: bool, prune: bool) -> Re
             changes.project
         ));
     }
-    if check && !changes.is_empty() {
+    if check && changes.differs() {
         return Err(Failure::Told(Exit::Drift));
     }
     Ok(())

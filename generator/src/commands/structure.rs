@@ -105,6 +105,7 @@ fn of_instance(
         engine: plan.engine.clone(),
         changes,
         prune,
+        is_stamped,
     }))
 }
 

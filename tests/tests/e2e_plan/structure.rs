@@ -226,6 +226,11 @@ fn what_is_no_longer_declared_is_told_and_goes_only_when_asked() {
 
     // Who sleeps has to wake to be asked.
     project.run(&["sleep", "app"]);
+    let said = ended(&project, &["plan", "--check", "--prune"], 0).out;
+    assert!(
+        said.starts_with("structure\n  app: wakes, and what it no longer declares is dropped"),
+        "to be asleep is no difference: {said}"
+    );
     let said = ended(&project, &["apply", "--prune"], 2).err;
     assert!(
         said.contains("would drop what app no longer declares"),
