@@ -175,12 +175,26 @@ impl Work<'_> {
     }
 
     async fn look(&self) -> Result<Sight, ConvergeError> {
-        let (session, inside) = match self.server.connect(&self.wanted.database).await {
+        let database = &self.wanted.database;
+        // A new server has no such database, and would log that somebody asked for it.
+        let before = Record::read(self.data).map_err(|error| self.record(error))?;
+        if before == Record::default() && database != OTHER_DATABASE {
+            let other = self.server.connect(OTHER_DATABASE).await?;
+            let sight = self.look_from(other, false).await?;
+            if !sight.live.databases.contains_key(database) {
+                return Ok(sight);
+            }
+        }
+        let (session, inside) = match self.server.connect(database).await {
             Err(ConvergeError::Server(error)) if error.is_no_database() => {
                 (self.server.connect(OTHER_DATABASE).await?, false)
             }
             connected => (connected?, true),
         };
+        self.look_from(session, inside).await
+    }
+
+    async fn look_from(&self, session: Session, inside: bool) -> Result<Sight, ConvergeError> {
         // Who only looks waits for nobody.
         let lock = if self.dry_run { "" } else { LOCK };
         let live = catalog::read(&session.client, lock, inside).await;

@@ -320,6 +320,35 @@ fn children_of_cluster(plan: &Plan, server: u32) -> usize {
     processes.filter(here).count()
 }
 
+/// Upstream §11.5: a probe that named no role left a FATAL in the log at each of its tries.
+#[test]
+fn no_probe_and_no_converge_leaves_a_failed_login_in_the_log() -> Outcome {
+    for engine in engines() {
+        let world = World::new(DRIVER, &engine)?;
+        let wanted = json!({
+            "owner": "app", "role": { "app": { "password": "s3cret" } },
+            "settings": { "log_connections": true },
+        });
+        let plan = world.plan("app", &block(wanted))?;
+        let running = started(&world, &plan)?;
+        let log = running.log();
+        // It would be there: connections are logged, and the one of the converge is.
+        assert!(
+            log.contains("connection authorized: user=postgres"),
+            "{log}"
+        );
+        running.stop()?;
+        let running = Engine::boot(&world, &plan)?;
+        for log in [log, running.log()] {
+            for word in ["FATAL", "ERROR", "incomplete startup packet"] {
+                assert!(!log.contains(word), "{word}: {log}");
+            }
+        }
+        running.stop()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_data_directory_of_another_major_is_refused_with_both_versions() -> Outcome {
     for engine in engines() {
