@@ -6,14 +6,17 @@
 mod command;
 mod environment;
 mod extends;
+mod ferret;
 mod image;
 mod interpolate;
 mod limits;
+mod mariadb;
 mod ports;
 mod postgres;
 mod programs;
 mod reader;
 mod service;
+mod temporal;
 #[cfg(test)]
 pub(in crate::import) mod tests;
 mod valkey;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use doze_contract::{Endpoint, EngineName, InstanceName, Version, protocol::Check};
 use serde_json::{Map, Value as Json};
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::{ImportError, Note, Surroundings, literal, plain};
 use crate::schema::SCHEMA_LINE;
@@ -227,6 +227,17 @@ fn fill(table: &mut Table, keys: &Map<String, Json>) {
                 below.set_implicit(inner.values().all(Json::is_object) && !inner.is_empty());
                 fill(&mut below, inner);
                 table.insert(key, Item::Table(below));
+            }
+            Json::Array(items) if !items.is_empty() && items.iter().all(Json::is_object) => {
+                let below = |item: &Json| {
+                    let mut below = Table::new();
+                    if let Json::Object(keys) = item {
+                        fill(&mut below, keys);
+                    }
+                    below
+                };
+                let tables: ArrayOfTables = items.iter().map(below).collect();
+                table.insert(key, Item::ArrayOfTables(tables));
             }
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
                 if let Some(value) = inline(value) {

@@ -26,6 +26,7 @@ pub(super) enum Dialect {
     Bitnami,
 }
 
+#[derive(Clone, Copy)]
 struct Row {
     /// `organisation/name`, or a name without an organisation.
     name: &'static str,
@@ -60,15 +61,21 @@ const fn bitnami(name: &'static str, engine: &'static str) -> Row {
 }
 
 const fn other(name: &'static str, engine: &'static str, remark: &'static str) -> Row {
+    but(row(name, engine), remark)
+}
+
+/// Likewise, where something is different.
+const fn but(row: Row, remark: &'static str) -> Row {
     Row {
         remark: Some(remark),
-        ..row(name, engine)
+        ..row
     }
 }
 
 const MODULES: &str = "the modules of this image (search, JSON, …) are not here";
 const MYSQL: &str = "MariaDB speaks the protocol of MySQL, and is another server";
 const MONGO: &str = "FerretDB speaks the protocol of MongoDB, and is another server";
+const TEMPORAL: &str = "it is Temporal's development server here, with a version of its own";
 const S3: &str = "the buckets are served by another server here";
 
 const KNOWN: &[Row] = &[
@@ -95,14 +102,24 @@ const KNOWN: &[Row] = &[
     other("redis/redis-stack-server", "valkey", MODULES),
     row("mariadb", "mariadb"),
     bitnami("bitnami/mariadb", "mariadb"),
+    bitnami("bitnamilegacy/mariadb", "mariadb"),
     row("linuxserver/mariadb", "mariadb"),
     other("mysql", "mariadb", MYSQL),
     other("mysql/mysql-server", "mariadb", MYSQL),
+    but(bitnami("bitnami/mysql", "mariadb"), MYSQL),
+    but(bitnami("bitnamilegacy/mysql", "mariadb"), MYSQL),
+    other("percona", "mariadb", MYSQL),
+    other("percona/percona-server", "mariadb", MYSQL),
     other("mongo", "ferret", MONGO),
-    other("bitnami/mongodb", "ferret", MONGO),
+    other("mongodb/mongodb-community-server", "ferret", MONGO),
+    but(bitnami("bitnami/mongodb", "ferret"), MONGO),
+    but(bitnami("bitnamilegacy/mongodb", "ferret"), MONGO),
     row("ferretdb/ferretdb", "ferret"),
+    row("ferretdb/ferretdb-eval", "ferret"),
     row("apache/kvrocks", "kvrocks"),
-    row("temporalio/auto-setup", "temporal"),
+    other("temporalio/auto-setup", "temporal", TEMPORAL),
+    other("temporalio/server", "temporal", TEMPORAL),
+    other("temporalio/temporal", "temporal", TEMPORAL),
     other("minio/minio", "s3", S3),
     other("bitnami/minio", "s3", S3),
 ];
@@ -132,9 +149,7 @@ pub(super) fn image(reference: &str) -> Option<Image> {
     let name = name.strip_prefix("library/").unwrap_or(name);
     let exact = KNOWN.iter().find(|row| row.name == name);
     if let Some(row) = exact {
-        let comparable = row.engine == "postgres" || !row.name.contains("mysql");
-        let version =
-            version(tag).filter(|_| comparable && row.remark.is_none_or(|r| r == MODULES));
+        let version = version(tag).filter(|_| row.remark.is_none_or(|r| r == MODULES));
         return Some(Image {
             engine: row.engine,
             dialect: row.dialect,
@@ -201,6 +216,11 @@ mod tests {
                 Some("14"),
             ),
             ("mysql:8.4.5", "mariadb", None),
+            ("bitnami/mysql:8.4", "mariadb", None),
+            ("mongo:7", "ferret", None),
+            ("ghcr.io/ferretdb/ferretdb:2.7.0", "ferret", Some("2.7.0")),
+            ("apache/kvrocks:2.11.1", "kvrocks", Some("2.11.1")),
+            ("temporalio/auto-setup:1.29.1", "temporal", None),
             ("mariadb:11.4", "mariadb", Some("11.4")),
         ] {
             let found = image(reference).unwrap();

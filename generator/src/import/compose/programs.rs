@@ -37,6 +37,9 @@ impl Program<'_> {
             (true, _) => {
                 "it is built from the project: run its command by `doze run -- COMMAND`".into()
             }
+            (false, Some(image)) if image.contains("temporalio/ui") => {
+                "this page is the `ui_port` of a temporal instance here".into()
+            }
             (false, Some(image)) => format!("no engine stands for the image `{image}`"),
             (false, None) => "it has no image".into(),
         };

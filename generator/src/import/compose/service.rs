@@ -8,12 +8,13 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     command,
     environment::Environment,
+    ferret,
     image::Image,
-    limits, ports,
+    limits, mariadb, ports,
     ports::Mapping,
     postgres,
     reader::{Entry, Reader},
-    valkey,
+    temporal, valkey,
     yaml::Value,
 };
 use crate::import::{ImportError, Note, Surroundings, document::Block};
@@ -95,10 +96,15 @@ impl<'a> Service<'a> {
         }
         service.choose_version(image, around);
         service.common(&mut keys);
-        match image.engine {
-            "postgres" if service.about.is_some() => postgres::translate(&mut service, image),
-            "valkey" if service.about.is_some() => valkey::translate(&mut service, image),
-            _ => {}
+        if service.about.is_some() {
+            match image.engine {
+                "ferret" => ferret::translate(&mut service),
+                "mariadb" => mariadb::translate(&mut service, image),
+                "postgres" => postgres::translate(&mut service, image),
+                "temporal" => temporal::translate(&mut service),
+                "kvrocks" | "valkey" => valkey::translate(&mut service, image),
+                _ => {}
+            }
         }
         if let Some(command) = &service.command {
             let note = command.note("write what it sets into the keys of the instance");

@@ -1,4 +1,4 @@
-//! Whole files, as they are read with two drivers that have a few keys.
+//! Whole files, as they are read with drivers that have a few keys.
 
 use std::collections::BTreeMap;
 
@@ -49,6 +49,22 @@ impl Surroundings for Alone {
                     "appendonly": { "type": "boolean" }, "settings": { "type": "object" },
                 }),
             ),
+            "kvrocks" => (
+                json!(["2"]),
+                6666,
+                json!({
+                    "password": { "type": "string" }, "workers": { "type": "integer" },
+                    "settings": { "type": "object" },
+                }),
+            ),
+            // What they take is asked of nobody.
+            "ferret" => (json!(["2"]), 27017, json!({})),
+            "mariadb" => (
+                json!(["11.4", "11.8"]),
+                3306,
+                json!({ "grant": { "type": "array" } }),
+            ),
+            "temporal" => (json!(["1"]), 7233, json!({})),
             _ => return Ok(None),
         };
         let about = json!({
@@ -170,6 +186,151 @@ fn the_options_of_redis_are_keys_or_are_named() {
 }
 
 #[test]
+fn a_mysql_is_a_mariadb_with_its_users() {
+    let imported = read(
+        "services:\n  db:\n    image: mysql:8.4\n    ports: [\"3307:3306\"]\n    environment:\n      \
+         MYSQL_DATABASE: shop\n      MYSQL_USER: app\n      MYSQL_PASSWORD: \"it's $${me}\"\n      \
+         MYSQL_ROOT_PASSWORD: top\n      TZ: Europe/Berlin\n    command: --character-set-server=utf8mb4 \
+         --collation-server utf8mb4_0900_ai_ci --max-connections=200 --sql-mode ANSI --skip-log-bin \
+         --default-authentication-plugin=mysql_native_password\n",
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    [mariadb.shop]
+    version = "11.8"
+    port = 3307
+    character_set = "utf8mb4"
+    max_connections = 200
+    owner = "app"
+    [[mariadb.shop.grant]]
+    database = "*"
+    privileges = ["ALL"]
+    user = "root"
+    with_grant_option = true
+    [mariadb.shop.settings]
+    sql_mode = "ANSI"
+    [mariadb.shop.user.app]
+    password = "it's $${me}"
+    [mariadb.shop.user.root]
+    password = "top"
+    "#);
+    insta::assert_snapshot!(noted(&imported).join("\n"), @"
+    3 services.db.image: MariaDB speaks the protocol of MySQL, and is another server
+    3 services.db.image: the image says no version that counts; it is 11.8 here
+    4 services.db.ports: only this machine reaches it now; `listen` and `open_to` can say more
+    10 services.db.environment.TZ: the server's time is UTC; the setting `default_time_zone` takes another offset
+    11 services.db.command: `utf8mb4_0900_ai_ci` is a collation of MySQL; it is as MariaDB has it now
+    11 services.db.command: `--skip-log-bin` is no setting with a value
+    11 services.db.command: `default_authentication_plugin` is for users of MySQL; a user here has a password
+    11 services.db.command: the settings are those of MySQL; MariaDB does not start with one that it does not know
+    ");
+    toml::from_str::<toml::Table>(&imported.toml).unwrap();
+}
+
+#[test]
+fn a_root_that_is_alone_owns_the_database() {
+    let imported = read(
+        "services:\n  db:\n    image: mariadb:11.4\n    environment: [MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1]\n",
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    [mariadb.db]
+    version = "11.4"
+    port = 3306
+    owner = "root"
+    [[mariadb.db.grant]]
+    database = "*"
+    privileges = ["ALL"]
+    user = "root"
+    with_grant_option = true
+    [mariadb.db.user.root]
+    "#);
+    assert_eq!(noted(&imported), [""; 0]);
+}
+
+#[test]
+fn a_mongo_is_a_ferret_with_its_user() {
+    let imported = read(
+        "services:\n  mongo:\n    image: mongo:7\n    command: mongod --replSet rs0 --bind_ip_all\n    \
+         environment:\n      MONGO_INITDB_ROOT_USERNAME: app\n      MONGO_INITDB_ROOT_PASSWORD: s3cret\n      \
+         MONGO_INITDB_DATABASE: shop\n  eval:\n    image: ferretdb/ferretdb:2\n    environment: \
+         [FERRETDB_LOG_LEVEL=debug]\n",
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    [ferret.mongo]
+    version = 2
+    port = 27017
+    [ferret.mongo.user.app]
+    password = "s3cret"
+    [ferret.eval]
+    version = 2
+    port = 27018
+    [ferret.eval.settings]
+    log-level = "debug"
+    "#);
+    insta::assert_snapshot!(noted(&imported).join("\n"), @"
+    3 services.mongo.image: FerretDB speaks the protocol of MongoDB, and is another server
+    3 services.mongo.image: the image says no version that counts; it is 2 here
+    4 services.mongo.command: there are no replica sets here; take `replicaSet` out of the URLs
+    4 services.mongo.command: `--bind_ip_all` of mongod has no key here
+    8 services.mongo.environment.MONGO_INITDB_DATABASE: a database begins with its first document, or a declared collection
+    ");
+}
+
+#[test]
+fn a_temporal_needs_none_of_its_databases() {
+    let imported = read(
+        "services:\n  temporal:\n    image: temporalio/auto-setup:1.29\n    depends_on: [db]\n    ports: \
+         [\"127.0.0.1:7233:7233\"]\n    environment:\n      - DB=postgres12\n      - POSTGRES_SEEDS=db\n      \
+         - DEFAULT_NAMESPACE=orders\n      - DEFAULT_NAMESPACE_RETENTION=7\n      - \
+         DYNAMIC_CONFIG_FILE_PATH=x.yaml\n  dev:\n    image: temporalio/temporal\n    command: server \
+         start-dev --ip 0.0.0.0 --namespace tests --dynamic-config-value limit.maxIDLength=500 --log-level info\n    \
+         ports: [\"127.0.0.1:8081:8233\"]\n  page:\n    image: temporalio/ui:2\n",
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    [temporal.temporal]
+    version = 1
+    port = 7233
+    [temporal.temporal.namespace.orders]
+    retention = "7d"
+    [temporal.dev]
+    version = 1
+    port = 7234
+    log_level = "info"
+    ui_port = 8081
+    [temporal.dev.dynamic_config]
+    "limit.maxIDLength" = 500
+    [temporal.dev.namespace.tests]
+    "#);
+    insta::assert_snapshot!(noted(&imported).join("\n"), @"
+    3 services.temporal.image: it is Temporal's development server here, with a version of its own
+    3 services.temporal.image: the image says no version that counts; it is 1 here
+    4 services.temporal.depends_on: it needs no `db`: it keeps everything in a file of its own here
+    7 services.temporal.environment.DB: it keeps everything in a file of its own here
+    8 services.temporal.environment.POSTGRES_SEEDS: it keeps everything in a file of its own here
+    11 services.temporal.environment.DYNAMIC_CONFIG_FILE_PATH: what that file says belongs into `dynamic_config`
+    13 services.dev.image: it is Temporal's development server here, with a version of its own
+    13 services.dev.image: the image says no version that counts; it is 1 here
+    16 services.page: this page is the `ui_port` of a temporal instance here
+    ");
+}
+
+#[test]
+fn the_options_of_kvrocks_are_keys_as_well() {
+    let imported = read(
+        "services:\n  kv:\n    image: apache/kvrocks:2\n    command: kvrocks -c /etc/k.conf --workers 4 \
+         --requirepass x --slowlog-max-len 9\n",
+    );
+    insta::assert_snapshot!(bare(&imported), @r#"
+    [kvrocks.kv]
+    version = 2
+    port = 6666
+    password = "x"
+    workers = 4
+    [kvrocks.kv.settings]
+    slowlog-max-len = "9"
+    "#);
+}
+
+#[test]
 fn every_key_that_stands_for_nothing_is_listed_with_its_line() {
     let imported = read(
         "x-log: &log\n  driver: none\nservices:\n  db:\n    image: postgres\n    logging: *log\n    \
@@ -257,13 +418,9 @@ fn a_service_extends_another_and_files_beside_it_are_read() {
 
 #[test]
 fn an_engine_without_a_driver_becomes_a_comment() {
-    let imported = read("services:\n  my:\n    image: mysql:8\n    ports: [3306:3306]\n");
+    let imported = read("services:\n  my:\n    image: minio/minio\n    ports: [9000:9000]\n");
     assert_eq!(bare(&imported), "");
-    assert!(
-        imported.toml.contains("# [mariadb.my]\n"),
-        "{}",
-        imported.toml
-    );
+    assert!(imported.toml.contains("# [s3.my]\n"), "{}", imported.toml);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What the variables and the command of a Redis or Valkey service are in a `[valkey.NAME]` block.
+//! What the variables and the command of a Redis, Valkey or Kvrocks service are in a
+//! `[valkey.NAME]` or `[kvrocks.NAME]` block.
 
 use serde_json::{Value as Json, json};
 
@@ -34,12 +35,18 @@ pub(super) fn translate(service: &mut Service<'_>, image: &Image) {
     {
         if !matches!(
             program.rsplit('/').next(),
-            Some("redis-server" | "valkey-server")
+            Some("redis-server" | "valkey-server" | "kvrocks")
         ) {
             let why = format!("`{program}` is not the server; write what it does into the keys");
             service.block_note("command", why);
             return;
         }
+        words = rest;
+    }
+    if let Some(("-c", rest)) = words
+        .split_first()
+        .map(|(word, rest)| (word.as_str(), rest))
+    {
         words = rest;
     }
     if let Some((file, rest)) = words.split_first()
@@ -61,6 +68,12 @@ pub(super) fn translate(service: &mut Service<'_>, image: &Image) {
             "save" => saves.get_or_insert_default().push(value),
             "requirepass" if value.is_empty() => {}
             "requirepass" => service.set("password", json!(literal(&value))),
+            "workers" if service.has_key("workers") => {
+                service.set(
+                    "workers",
+                    value.parse::<i64>().map_or(json!(value), Json::from),
+                );
+            }
             "maxmemory" => service.set("maxmemory", json!(literal(&value))),
             "maxmemory-policy" => service.set("maxmemory_policy", json!(literal(&value))),
             "appendonly" => service.set("appendonly", Json::from(value == "yes")),

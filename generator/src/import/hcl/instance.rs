@@ -207,6 +207,13 @@ fn unknown(found: &mut Block, about: &Description) {
             format!("the driver of {} has no such key", about.engine),
         );
     }
+    // A single block may be the only one of a list.
+    for (key, value) in &mut found.keys {
+        let kind = known.and_then(|known| known.get(key)?.get("type"));
+        if value.is_object() && kind.is_some_and(|kind| kind == "array") {
+            *value = json!([value.take()]);
+        }
+    }
 }
 
 /// The version to check the block for: the one it says, else the newest.

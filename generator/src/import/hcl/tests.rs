@@ -115,6 +115,23 @@ use valkey "cache" {
 }
 
 #[test]
+fn a_single_block_may_be_the_only_one_of_a_list() {
+    let grant = "  grant {\n    user = \"app\"\n    privileges = [\"ALL\"]\n  }\n";
+    for (grants, count) in [(grant.to_owned(), 1), (grant.repeat(2), 2)] {
+        let imported = read(&format!(
+            "mariadb \"db\" {{\n  version = \"11.4\"\n  port = 3306\n{grants}}}\n"
+        ));
+        let written = "[[mariadb.db.grant]]\nprivileges = [\"ALL\"]\nuser = \"app\"";
+        assert_eq!(
+            imported.toml.matches(written).count(),
+            count,
+            "{}",
+            imported.toml
+        );
+    }
+}
+
+#[test]
 fn what_does_not_exist_here_is_listed_with_its_line() {
     let imported = read(
         r#"
