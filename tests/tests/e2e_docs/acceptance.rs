@@ -28,6 +28,8 @@ fn acceptance_md_names_tests_that_exist() {
         "Process",
         "Health",
         "Restarts",
+        "Engine acceptance",
+        "Regressions",
     ] {
         for row in rows(&page.section(heading)) {
             let [what, tests] = row.as_slice() else {

@@ -12,6 +12,7 @@ in_both_modes!(
     a_short_job_that_ends_well_has_not_failed,
     one_that_fails_again_and_again_is_given_up,
     a_stop_of_the_project_ends_the_wait_for_the_next_try,
+    one_that_fails_on_the_way_down_wakes_nothing_again,
     a_wake_takes_the_place_of_the_next_try,
     a_sleep_ends_the_wait_for_the_next_try,
     a_hold_or_a_restart_brings_back_one_that_was_given_up,
@@ -153,6 +154,23 @@ fn a_stop_of_the_project_ends_the_wait_for_the_next_try(mode: Mode) {
     assert!(asked.elapsed() < BOUND);
     assert_eq!(project.processes(), []);
     assert_eq!(text(&project, "starts").lines().count(), 1);
+}
+
+/// Upstream §11.5: a dependent that crashed in a shutdown was started again, and booted what it needs.
+fn one_that_fails_on_the_way_down_wakes_nothing_again(mode: Mode) {
+    let blocks = "[process.web]\ndepends_on = ['cache']\n\
+         restart = { policy = 'always', backoff = '10ms', max_retries = 100 }\n\
+         command = 'echo >> starts; trap \"exit 1\" TERM; while :; do sleep 0.1; done'\n";
+    let Some(mut project) = project(mode, blocks) else {
+        return;
+    };
+    project.up();
+    lines(&project, "starts", 1);
+    project.down();
+    assert_eq!(project.processes(), []);
+    assert_eq!(text(&project, "starts").lines().count(), 1);
+    let log = project.log("cache");
+    assert_eq!(log.matches("stopping cache").count(), 1, "{log}");
 }
 
 fn a_wake_takes_the_place_of_the_next_try(mode: Mode) {
