@@ -3,20 +3,36 @@
 //! statements. It must not know how the server is run.
 
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
     process::{Command, ExitStatus, Stdio},
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Version, protocol::ProvisionCall};
+use doze_driver::template::{self, TemplateError};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     config::PRELOADED,
     plan::{CLUSTER, SUPERUSER, environment},
 };
+
+const INITDB: &[&str] = &[
+    "-U",
+    SUPERUSER,
+    "-A",
+    "trust",
+    "-E",
+    "UTF8",
+    "--locale=C.UTF-8",
+    "--no-sync",
+    "--no-instructions",
+];
+
+const EXTENSION: &str = "CREATE EXTENSION documentdb CASCADE;";
 
 /// All that the data directory depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +46,18 @@ impl Facts {
     pub(crate) fn fingerprint(&self) -> String {
         format!("ferret {}", self.version)
     }
+
+    /// The template that a new data directory is cloned from; `postgres` is of that version.
+    fn template(&self, postgres: &Utf8Path, version: &Version) -> String {
+        // The same version of somebody else may have another DocumentDB beside it.
+        let origin = Sha256::new()
+            .chain_update(postgres.as_str())
+            .chain_update(INITDB.join("\0"))
+            .chain_update(EXTENSION);
+        let digest: [u8; 32] = origin.finalize().into();
+        let digest = BASE64_URL_SAFE_NO_PAD.encode(digest);
+        format!("ferret-{}-postgres-{version}-{digest}", self.version)
+    }
 }
 
 /// Why there is no data directory.
@@ -38,6 +66,12 @@ pub enum ProvisionError {
     /// The plan is not one of this driver.
     #[error("the plan is not one of this driver")]
     Foreign,
+    /// What the plan says of provisioning cannot be read.
+    #[error("the plan is not one of this driver")]
+    Facts(#[source] serde_json::Error),
+    /// There is no template, or no clone of it.
+    #[error(transparent)]
+    Template(Box<TemplateError<Self>>),
     /// Another major version of Postgres made the data directory.
     #[error(
         "PostgreSQL {found} made the data directory and PostgreSQL {there} cannot open it; put the \
@@ -55,6 +89,9 @@ pub enum ProvisionError {
     /// A program cannot be run.
     #[error("cannot run {0}")]
     Start(Utf8PathBuf, #[source] io::Error),
+    /// A server does not tell its version.
+    #[error("{0} does not tell its version, but `{1}`")]
+    Version(Utf8PathBuf, String),
     /// A program failed.
     #[error("{program} failed with {status}: {output}")]
     Failed {
@@ -68,48 +105,41 @@ pub enum ProvisionError {
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
-    let members = &call.plan.body.members;
-    let postgres = members.first().and_then(|member| member.argv.first());
+    let body = &call.plan.body;
+    let facts: Facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
+    let postgres = body.members.first().and_then(|member| member.argv.first());
     let postgres = Utf8Path::new(postgres.ok_or(ProvisionError::Foreign)?);
+    let version = version(postgres)?;
     if call.fresh {
-        make(postgres, &call.data)
-    } else {
-        demand_major(postgres, &call.data)?;
-        // Says nothing if it is the one that is installed.
-        let update = ["documentdb_core", "documentdb"];
-        let update = update.map(|name| format!("ALTER EXTENSION {name} UPDATE;"));
-        single(postgres, &call.data, &update.concat(), false)
+        let key = facts.template(postgres, &version);
+        return template::from_template(call, &key, |folder| make(postgres, folder))
+            .map_err(|error| ProvisionError::Template(Box::new(error)));
     }
+    demand_major(&version, &call.data)?;
+    // Says nothing if it is the one that is installed.
+    let update = ["documentdb_core", "documentdb"];
+    let update = update.map(|name| format!("ALTER EXTENSION {name} UPDATE;"));
+    single(postgres, &call.data, &update.concat(), false)
 }
 
-/// What a template is made of: nothing in it depends on the instance.
-fn make(postgres: &Utf8Path, data: &Utf8Path) -> Result<(), ProvisionError> {
-    fs::set_permissions(data, Permissions::from_mode(0o700))
-        .map_err(|error| ProvisionError::File(data.to_owned(), error))?;
-    let cluster = data.join(CLUSTER);
-    let arguments = [
-        "-D",
-        cluster.as_str(),
-        "-U",
-        SUPERUSER,
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-        "--no-sync",
-        "--no-instructions",
-    ];
+/// Makes a template: nothing in it depends on the instance.
+fn make(postgres: &Utf8Path, folder: &Utf8Path) -> Result<(), ProvisionError> {
+    let cluster = folder.join(CLUSTER);
+    let arguments = [&["-D", cluster.as_str()], INITDB].concat();
     run(&postgres.with_file_name("initdb"), &arguments, "")?;
-    single(postgres, data, "CREATE EXTENSION documentdb CASCADE;", true)
+    single(postgres, folder, EXTENSION, true)
 }
 
-fn demand_major(postgres: &Utf8Path, data: &Utf8Path) -> Result<(), ProvisionError> {
+/// The version that the server says it has.
+fn version(postgres: &Utf8Path) -> Result<Version, ProvisionError> {
+    let said = run(postgres, &["--version"], "")?;
+    Version::find_in(&said).ok_or_else(|| ProvisionError::Version(postgres.to_owned(), said))
+}
+
+fn demand_major(version: &Version, data: &Utf8Path) -> Result<(), ProvisionError> {
     let path = data.join(CLUSTER).join("PG_VERSION");
     let found = fs::read_to_string(&path).map_err(|error| ProvisionError::File(path, error))?;
-    let found = found.trim();
-    let said = run(postgres, &["--version"], "")?;
-    let there = Version::find_in(&said).map_or(said, |version| version.major().to_string());
+    let (found, there) = (found.trim(), version.major().to_string());
     if found == there {
         Ok(())
     } else {
@@ -136,7 +166,7 @@ fn single(
     set("exit_on_error=on");
     set("log_checkpoints=off");
     if fresh {
-        // The caller makes a fresh directory durable as a whole.
+        // The whole template is made durable by who made it.
         set("fsync=off");
     }
     arguments.push("postgres");

@@ -400,3 +400,23 @@ fn another_major_version_is_told() -> Outcome {
     }
     Ok(())
 }
+
+/// The second data directory is a clone of what the first one was made of, and is its own.
+#[test]
+fn another_instance_is_cloned_from_a_template() -> Outcome {
+    for bed in Bed::new()? {
+        let world = World::new(DRIVER, &bed.toolchain)?;
+        let plan = world.plan("docs", &block(&shop(&bed)?))?;
+        world.provision(&plan)?;
+        let engine = Engine::boot(&world, &plan)?;
+        assert_eq!(world.converge(&plan, false)?.len(), 4);
+        engine.stop()?;
+        std::fs::remove_dir_all(&plan.paths.data)?;
+        std::fs::remove_file(bed.toolchain.folder.join("initdb"))?;
+        world.provision(&plan)?;
+        let engine = Engine::boot(&world, &plan)?;
+        assert_eq!(world.converge(&plan, false)?.len(), 4, "it is empty");
+        engine.stop()?;
+    }
+    Ok(())
+}
