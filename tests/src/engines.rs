@@ -73,6 +73,22 @@ pub fn mariadb() -> Option<Engine> {
         .or_else(|| engine(Path::new("/usr/bin"), server, client))
 }
 
+/// The programs of a Postgres with `DocumentDB`: those of `DOZE_DOCUMENTDB_BINDIR`, else Debian's, else
+/// those that `tests/setup` put into the target directory.
+pub fn documentdb() -> Option<PathBuf> {
+    let named = std::env::var_os("DOZE_DOCUMENTDB_BINDIR").map(PathBuf::from);
+    let trees = [
+        PathBuf::from("/"),
+        programs::target().join("engines/documentdb"),
+    ];
+    let has_it = |tree: &PathBuf| {
+        let control = "usr/share/postgresql/18/extension/documentdb.control";
+        tree.join(control).is_file()
+    };
+    let found = trees.into_iter().find(has_it);
+    named.or(found.map(|tree| tree.join("usr/lib/postgresql/18/bin")))
+}
+
 fn asked(variable: &str, server: &str, client: &str) -> Option<Engine> {
     engine(Path::new(&std::env::var_os(variable)?), server, client)
 }

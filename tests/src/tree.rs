@@ -188,7 +188,7 @@ pub(crate) fn link_or_copy_all(from: &Path, to: &Path) {
 }
 
 /// Whether everybody may enter a directory and all that lead to it.
-pub(crate) fn is_public(dir: &Path) -> bool {
+pub fn is_public(dir: &Path) -> bool {
     dir.ancestors().all(|dir| {
         fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
     })
