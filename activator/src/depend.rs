@@ -13,11 +13,14 @@ use doze_contract::{
 };
 use tokio::{
     io::AsyncReadExt,
-    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 
-use crate::{log::Log, stream::Stream};
+use crate::{
+    log::Log,
+    stream::Stream,
+    task::{self, AbortOnDrop},
+};
 
 /// How long to wait before a dependency that went away is woken again: at first, and at most when
 /// that fails, or does not last, again and again.
@@ -56,7 +59,7 @@ pub(crate) enum DependError {
 /// `held`.
 pub(crate) async fn hold(
     plan: &Plan,
-    held: &mut JoinSet<()>,
+    held: &mut Vec<AbortOnDrop>,
     log: &Log,
 ) -> Result<(), DependError> {
     // All are called before any is waited for, so that they boot at the same time.
@@ -70,7 +73,8 @@ pub(crate) async fn hold(
             // Whether it is up, and how its boot ends, is its own affair.
             Condition::Started => called,
         };
-        held.spawn(keep(dependency.clone(), called, log.clone()));
+        let keep = keep(dependency.clone(), called, log.clone());
+        held.push(AbortOnDrop(task::spawn(keep)));
     }
     Ok(())
 }

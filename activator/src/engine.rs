@@ -10,7 +10,7 @@ use doze_contract::{
     error::chain,
     plan::{Member, Start},
 };
-use tokio::{sync::oneshot, task::JoinSet, time::Instant};
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     boot,
@@ -26,6 +26,7 @@ use crate::{
     process::Process,
     status::StatusSocket,
     stop::{STOP_HELPER, Whom, stop},
+    task::AbortOnDrop,
     upstream::Upstream,
 };
 
@@ -41,7 +42,7 @@ pub(crate) struct Engine {
     /// How it gets sockets, if it does.
     pub(crate) handover: Option<Arc<Handover>>,
     /// What keeps the dependencies awake.
-    pub(crate) dependencies: JoinSet<()>,
+    pub(crate) dependencies: Vec<AbortOnDrop>,
     pub(crate) status: Option<StatusSocket>,
     pub(crate) lock: Option<Lock>,
 }

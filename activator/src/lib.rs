@@ -44,6 +44,7 @@ mod status;
 mod stop;
 mod stream;
 mod swap;
+mod task;
 mod upstream;
 mod watched;
 

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::process;
+use crate::{process, task};
 
 /// How long what is killed may take to be gone. Only the kernel can hold it up.
 const GONE: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const POLL: Duration = Duration::from_millis(1);
 pub(crate) fn adopt() -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     let mut ended = signal(SignalKind::child())?;
-    tokio::spawn(async move {
+    task::spawn(async move {
         while ended.recv().await.is_some() {
             reap();
         }

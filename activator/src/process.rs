@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{log::Log, orphans, watched::watched};
+use crate::{log::Log, orphans, task, watched::watched};
 
 /// How long to wait for the rest of the output of a process that has ended, in case something
 /// that it started lives on with the pipe.
@@ -99,7 +99,7 @@ impl Process {
             pid,
             child,
             pidfd,
-            output: Some(tokio::spawn(pass_on(reader, log.clone(), listener))),
+            output: Some(task::spawn(pass_on(reader, log.clone(), listener))),
             ended: None,
             spares_group: false,
         })

@@ -43,6 +43,7 @@ use crate::{
     silence::{self, First},
     sockets::{Inherited, Listener, Purpose},
     stream::Stream,
+    task,
     upstream::Places,
 };
 
@@ -191,7 +192,7 @@ impl Instance {
             error: None,
             text: StatusText::new(),
             said_ready: false,
-            patience: tokio::spawn(notify::ask_for_patience()),
+            patience: task::spawn(notify::ask_for_patience()),
         })
     }
 
@@ -292,7 +293,7 @@ impl Instance {
                 let (hope, outcome) = oneshot::channel();
                 self.hopes.push(hope);
                 let teller = self.teller.clone();
-                tokio::spawn(async move {
+                task::spawn(async move {
                     hold::hold(stream, outcome).await;
                     teller.tell(Message::Event(Event::HoldEnded));
                 });
@@ -340,7 +341,7 @@ impl Instance {
 
     fn care_for(&self, ends: impl Future<Output = Option<Client>> + 'static + Send) {
         let teller = self.teller.clone();
-        tokio::spawn(async move {
+        task::spawn(async move {
             teller.tell(match ends.await {
                 Some(client) => Message::Spoke(client),
                 None => Message::Event(Event::Left),
@@ -428,7 +429,7 @@ impl Instance {
         self.listeners.retain(|listener| !listener.handed);
         let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
         let handover = self.handover.clone();
-        tokio::spawn(engine::live(plan, handover, log, stopped, teller));
+        task::spawn(engine::live(plan, handover, log, stopped, teller));
     }
 
     fn say_ready(&mut self) {
@@ -487,7 +488,7 @@ impl Instance {
         let (places, log) = (self.places.clone(), self.log.clone());
         let carried = carry::carry(client, places, self.engine_gone.subscribe(), log);
         let teller = self.teller.clone();
-        tokio::spawn(async move {
+        task::spawn(async move {
             carried.await;
             drop(share);
             teller.tell(Message::Event(Event::Closed));

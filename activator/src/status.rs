@@ -15,13 +15,13 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     sync::oneshot,
-    task::JoinHandle,
 };
 
 use crate::{
     machine::Event,
     message::{Message, Teller},
     sockets::bind_private,
+    task::{self, AbortOnDrop},
 };
 
 /// The longest line that is read, in bytes.
@@ -31,7 +31,7 @@ const LINE: u64 = 1024;
 #[derive(Debug)]
 pub(crate) struct StatusSocket {
     path: Utf8PathBuf,
-    server: JoinHandle<()>,
+    _server: AbortOnDrop,
 }
 
 impl StatusSocket {
@@ -53,14 +53,13 @@ impl StatusSocket {
         let bound = UnixListener::from_std(bound)?;
         Ok(Self {
             path: path.to_owned(),
-            server: tokio::spawn(serve(bound, teller.clone())),
+            _server: AbortOnDrop(task::spawn(serve(bound, teller.clone()))),
         })
     }
 }
 
 impl Drop for StatusSocket {
     fn drop(&mut self) {
-        self.server.abort();
         fs::remove_file(&self.path).ok();
     }
 }
@@ -94,7 +93,7 @@ async fn serve(listener: UnixListener, teller: Teller) {
     // An error is this one connection's, or there is no descriptor left; the next one may do.
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(answer(stream, teller.clone()))),
+            Ok((stream, _)) => drop(task::spawn(answer(stream, teller.clone()))),
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
         }
     }
