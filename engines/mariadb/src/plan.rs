@@ -195,6 +195,8 @@ impl Login<'_> {
             ],
             Endpoint::Unix(path) => vec![format!("--socket={path}")],
         };
+        // What it is by default is up to files of the machine, and names go by it as well.
+        args.push("--default-character-set=utf8mb4".to_owned());
         args.push(format!("--user={}", self.user));
         args.push(format!("--database={}", self.database));
         if !self.tls {
@@ -258,6 +260,7 @@ mod tests {
                 "--protocol=tcp",
                 "--host=::1",
                 "--port=3306",
+                "--default-character-set=utf8mb4",
                 "--user=a@b%",
                 "--database=it's/x",
                 "--skip-ssl"
