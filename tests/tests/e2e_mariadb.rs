@@ -8,12 +8,13 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
 use doze_tests::{in_both_modes, needed, process, wait_until};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 
 in_both_modes!(
@@ -23,6 +24,8 @@ in_both_modes!(
     a_killed_server_is_booted_again_with_all_that_was_committed,
     clients_show_why_a_mariadb_cannot_boot,
     a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps,
+    tls_is_the_servers_own_and_is_verified_by_its_authority,
+    who_comes_without_tls_hears_it_from_the_server,
 );
 
 /// Longer than the slowest boot on a busy machine.
@@ -77,9 +80,24 @@ impl Shop {
         command
     }
 
+    /// mariadb(1) over TLS, with a server that this authority vouches for.
+    fn mariadb_by(&self, authority: &Path, sql: &str) -> Command {
+        let mut command = self.mariadb(sql);
+        command.arg(format!("--ssl-ca={}", authority.display()));
+        command.arg("--ssl-verify-server-cert");
+        command
+    }
+
     /// `PyMySQL`, with what the URL of the instance says.
     fn pymysql(&self, sql: &str) -> Command {
         self.pymysql_at(&self.url(), sql)
+    }
+
+    /// Likewise, over TLS, with a server that this authority vouches for.
+    fn pymysql_by(&self, authority: &Path, sql: &str) -> Command {
+        let mut command = self.pymysql(sql);
+        command.arg(authority);
+        command
     }
 
     fn url(&self) -> String {
@@ -91,9 +109,10 @@ impl Shop {
         const SCRIPT: &str = "\
 import pymysql, sys, urllib.parse
 url = urllib.parse.urlsplit(sys.argv[1])
+tls = dict(ssl_ca=sys.argv[3], ssl_verify_cert=True, ssl_verify_identity=True) if sys.argv[3:] else {}
 try:
     server = pymysql.connect(host=url.hostname, port=url.port, user=urllib.parse.unquote(url.username),
-        password=urllib.parse.unquote_to_bytes(url.password or ''), database=url.path[1:])
+        password=urllib.parse.unquote_to_bytes(url.password or ''), database=url.path[1:], **tls)
     with server.cursor() as cursor:
         cursor.execute(sys.argv[2])
         for row in cursor: print(*row, sep='\\t')
@@ -308,5 +327,115 @@ fn a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps(mode: Mode) {
     succeed(&mut shop.pymysql("CREATE TABLE t (n INT)"));
     shop.project.wait_asleep();
     assert_eq!(succeed(&mut shop.mariadb("SELECT COUNT(*) FROM t")), "0\n");
+    shop.project.wait_asleep();
+}
+
+/// What a session says of its TLS: nothing if it has none.
+const TLS: &str = "SHOW SESSION STATUS LIKE 'Ssl_version'";
+
+/// An authority and a certificate by it for a server at this address, in a folder of the project.
+struct Certified {
+    authority: PathBuf,
+    /// Another one, that knows nothing of the server.
+    stranger: PathBuf,
+    settings: String,
+}
+
+impl Certified {
+    fn new(shop: &Shop) -> Self {
+        let write = |name: &str, text: &str| {
+            let world = &shop.project.world;
+            world.write(format!("home/shop/it's tls/{name}"), text)
+        };
+        let [authority, stranger] = ["ours", "another"].map(|name| {
+            let mut authority = CertificateParams::default();
+            // Who has the name of its authority has signed itself.
+            authority.distinguished_name.push(DnType::CommonName, name);
+            authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            let key = KeyPair::generate().expect("a key");
+            CertifiedIssuer::self_signed(authority, key).expect("an authority")
+        });
+        let key = KeyPair::generate().expect("a key");
+        let server = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
+        let server = server.signed_by(&key, &authority).expect("a certificate");
+        let (certificate, key) = (
+            write("server.crt", &server.pem()),
+            write("server.key", &key.serialize_pem()),
+        );
+        Self {
+            authority: write("ca.crt", &authority.pem()),
+            stranger: write("stranger.crt", &stranger.pem()),
+            settings: format!(
+                "settings.ssl_cert = \"{}\"\nsettings.ssl_key = \"{}\"\n",
+                certificate.display(),
+                key.display()
+            ),
+        }
+    }
+}
+
+fn tls_is_the_servers_own_and_is_verified_by_its_authority(mode: Mode) {
+    let Some(mut shop) = Shop::new(mode, "") else {
+        return;
+    };
+    let certified = Certified::new(&shop);
+    let lines = format!("{}user.shop.password = \"s3cret\"", certified.settings);
+    shop.project.declare(&shop.toml(&lines));
+    shop.project.up();
+    let (by, not_by) = (&certified.authority, &certified.stranger);
+    // Each of them wakes the server.
+    for client in &mut [shop.mariadb_by(by, TLS), shop.pymysql_by(by, TLS)] {
+        let said = succeed(client);
+        assert!(said.starts_with("Ssl_version\tTLSv1."), "{said}");
+        shop.project.wait_asleep();
+    }
+    for client in &mut [shop.mariadb_by(not_by, TLS), shop.pymysql_by(not_by, TLS)] {
+        let said = refused(client).to_lowercase();
+        assert!(said.contains("certificate"), "{said}");
+    }
+    let mut wrong = shop.mariadb_by(by, TLS);
+    let said = refused(wrong.env("MYSQL_PWD", "wrong"));
+    let denied = "Access denied for user 'shop'@'localhost' (using password: YES)";
+    assert!(said.contains(denied), "{said}");
+
+    // It is not required.
+    let mut plain = shop.mariadb(TLS);
+    assert_eq!(succeed(plain.arg("--skip-ssl")), "Ssl_version\t\n");
+    assert_eq!(succeed(&mut shop.pymysql(TLS)), "Ssl_version\t\n");
+    shop.project.wait_asleep();
+}
+
+fn who_comes_without_tls_hears_it_from_the_server(mode: Mode) {
+    let Some(mut shop) = Shop::new(mode, "") else {
+        return;
+    };
+    let certified = Certified::new(&shop);
+    let lines = format!(
+        "{}settings.require_secure_transport = true\nopen_to = \"all\"",
+        certified.settings
+    );
+    shop.project.declare(&shop.toml(&lines));
+    shop.project.up();
+    let by = &certified.authority;
+    // Whoever comes while the structure is made comes over a unix socket, which is safe to the server.
+    shop.project.run(&["wake", "shop"]);
+    shop.project.wait_asleep();
+    // The older one does not say why.
+    let engine = shop.project.mariadb.as_ref().expect("it is there");
+    let own = if engine.major() < 11 {
+        "Access denied for user 'shop'@'127.0.0.1' (using password: NO)"
+    } else {
+        "Connections using insecure transport are prohibited while --require_secure_transport=ON."
+    };
+    let mut plain = shop.mariadb("SELECT 1");
+    for client in &mut [plain.arg("--skip-ssl"), &mut shop.pymysql("SELECT 1")] {
+        let said = refused(client);
+        assert!(said.contains(own), "{said}");
+        shop.project.wait_asleep();
+    }
+    for client in &mut [shop.mariadb_by(by, TLS), shop.pymysql_by(by, TLS)] {
+        let said = succeed(client);
+        assert!(said.starts_with("Ssl_version\tTLSv1."), "{said}");
+    }
     shop.project.wait_asleep();
 }
