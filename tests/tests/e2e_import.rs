@@ -86,13 +86,17 @@ impl Moving {
     }
 
     /// What is written, and what is said about it, on a machine where every port is free and that
-    /// has Postgres 17.4 and Valkey 8.1.8.
+    /// has Postgres 17.4, Valkey 8.1.8 and MariaDB 11.4.9.
     #[track_caller]
     fn assert_golden(&self) {
         for (program, says) in [
             ("postgres", "postgres (PostgreSQL) 17.4"),
             ("initdb", "initdb (PostgreSQL) 17.4"),
             ("valkey-server", "Valkey server v=8.1.8 sha=0 malloc=libc"),
+            (
+                "mariadbd",
+                "mariadbd  Ver 11.4.9-MariaDB for Linux on x86_64",
+            ),
         ] {
             let script = format!("#!/bin/sh\necho '{says}'\n");
             let path = self.world.write(format!("engines/{program}"), &script);
@@ -106,7 +110,8 @@ impl Moving {
             .args(["--out", "-"])
             .current_dir(self.world.home().join("golden"))
             .env("DOZE_POSTGRES_BINDIR", self.world.dir().join("engines"))
-            .env("DOZE_VALKEY_BINDIR", self.world.dir().join("engines"));
+            .env("DOZE_VALKEY_BINDIR", self.world.dir().join("engines"))
+            .env("DOZE_MARIADB_BINDIR", self.world.dir().join("engines"));
         let output = output(&mut doze);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{said}");
@@ -249,6 +254,53 @@ fn anchors_and_an_image_by_another_name() {
         ("15432:5432", "{pg}:5432"),
     ];
     moving.assert_served(&here, "postgres@postgres", &[]);
+}
+
+/// Another server stands in for it, with the users of the file; its data are another matter.
+#[test]
+fn a_mysql_is_a_mariadb_for_its_clients() {
+    let Some(mariadb) = needed("a MariaDB", engines::mariadb()) else {
+        return;
+    };
+    let Some(world) = World::with_manager() else {
+        return;
+    };
+    let port = world.port().to_string();
+    let text = format!(
+        "services:\n  db:\n    image: mysql:8.4\n    ports: [\"{port}:3306\"]\n    environment:\n      \
+         MYSQL_DATABASE: shop\n      MYSQL_USER: app\n      MYSQL_PASSWORD: \"it's 100% $${{me}}\"\n      \
+         MYSQL_ROOT_PASSWORD: top\n    command: --max-connections=70 --innodb-buffer-pool-size 32M\n"
+    );
+    world.write("home/shop/compose.yaml", &text);
+    let doze = |arguments: &[&str]| {
+        let mut doze = world.command("doze");
+        doze.args(arguments)
+            .current_dir(world.home().join("shop"))
+            .env("DOZE_MARIADB_BINDIR", world.bindir(&mariadb));
+        succeed(&mut doze)
+    };
+    doze(&["import", "compose", "compose.yaml"]);
+    doze(&["up"]);
+    let asks = |user: &str, password: &str, sql: &str| {
+        let mut client = world.command(&mariadb.client);
+        client
+            .args([
+                "--no-defaults",
+                "-N",
+                "-h127.0.0.1",
+                "-P",
+                &port,
+                "-u",
+                user,
+            ])
+            .args(["shop", "-e", sql])
+            .env("MYSQL_PWD", password);
+        succeed(&mut client)
+    };
+    let said = "select database(), @@max_connections, @@innodb_buffer_pool_size";
+    assert_eq!(asks("app", "it's 100% ${me}", said), "shop\t70\t33554432\n");
+    asks("root", "top", "create database other; create user u");
+    doze(&["down"]);
 }
 
 #[test]
