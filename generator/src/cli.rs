@@ -180,7 +180,7 @@ pub enum Command {
     /// is an error. What is no longer declared and stays, such as data that no instance owns, is
     /// named on standard error; that is nothing to do.
     Plan {
-        /// Exit with 5 if there is anything to do
+        /// Exit with 5 if anything is known to differ
         #[arg(long)]
         check: bool,
         /// Print JSON, also if there is nothing to do
