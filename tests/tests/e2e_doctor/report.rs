@@ -67,3 +67,18 @@ fn a_file_that_is_wrong_is_one_finding() {
     assert!(said.contains("fail  config"), "{said}");
     assert!(said.contains("fix: doze lint"), "{said}");
 }
+
+#[test]
+fn an_engine_that_no_package_installs_is_found_missing() {
+    let world = World::new();
+    world.write(
+        "home/doze.toml",
+        "[kvrocks.store]\nversion = \"2.0.0\"\nport = 6666\n",
+    );
+    let found = output(world.command("doze").args(["doctor"]));
+    assert_eq!(found.status.code(), Some(1), "{found:?}");
+    let said = String::from_utf8_lossy(&found.stdout);
+    let missing = "fail  engines     kvrocks 2.0.0 is not installed, and no registry named; \
+                   DOZE_KVROCKS_BINDIR may name the folder of its programs\n";
+    assert!(said.contains(missing), "{said}");
+}

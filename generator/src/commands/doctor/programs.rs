@@ -65,12 +65,16 @@ pub(super) fn toolchains(drivers: &Drivers, file: &File) -> Vec<Row> {
                 let variable = toolchain::variable(&engine);
                 let detail = format!("{variable} names {folder}, which has no {engine} {version}");
                 found.push(Row::fail("engines", detail).fix(format!("unset {variable}")));
-            } else if file.registries.is_empty()
-                && let Some(packages) = search.packages.first()
-            {
+            } else if file.registries.is_empty() {
                 let detail = format!("{engine} {version} is not installed, and no registry named");
-                let fix = format!("sudo apt-get install {packages}");
-                found.push(Row::fail("engines", detail).fix(fix));
+                found.push(if let Some(package) = search.packages.first() {
+                    Row::fail("engines", detail).fix(format!("sudo apt-get install {package}"))
+                } else {
+                    let variable = toolchain::variable(&engine);
+                    let detail =
+                        format!("{detail}; {variable} may name the folder of its programs");
+                    Row::fail("engines", detail)
+                });
             }
         }
     }
