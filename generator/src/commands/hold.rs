@@ -10,6 +10,7 @@ use std::{
 };
 
 use camino::Utf8Path;
+use doze_contract::{InstanceName, ProjectName};
 
 use super::{Context, instance, run::with_variables, wake};
 use crate::{
@@ -35,24 +36,26 @@ pub(super) fn run(
     wake::rearm_processes(context, &project.name, &held)?;
     // All are called before any is waited for, so that they boot at the same time.
     let called = instances.into_iter().map(|instance| {
-        let name = instance.name.to_string();
-        let paths = context.dirs.instance(&project.name, &instance.name);
+        let name = instance.name.clone();
+        let paths = context.dirs.instance(&project.name, &name);
         let socket = paths.wake_socket;
-        let call = wake::call(&name, &socket)?;
+        let call = wake::call(name.as_str(), &socket)?;
         Ok((name, socket, call))
     });
     for (name, socket, call) in called.collect::<Result<Vec<_>, Failure>>()? {
-        let hold = wake::ready(&name, call)?;
+        let hold = wake::ready(name.as_str(), call)?;
         let failed = Failure::io(format!("hold `{name}`"));
+        let (context, project) = (context.clone(), project.name.clone());
+        let call = move |instance: &InstanceName| again(&context, &project, instance, &socket);
         thread::Builder::new()
-            .spawn(move || keep(&name, &socket, hold))
+            .spawn(move || keep(&name, call, hold))
             .map_err(failed)?;
     }
     with_variables(context, &project, command)
 }
 
 /// Wakes the instance again whenever it went away, for as long as the process lives.
-fn keep(name: &str, socket: &Utf8Path, mut hold: Hold) {
+fn keep(name: &InstanceName, call: impl Fn(&InstanceName) -> Option<Hold>, mut hold: Hold) {
     let mut pause = SHORTEST_PAUSE;
     loop {
         let held = Instant::now();
@@ -65,12 +68,29 @@ fn keep(name: &str, socket: &Utf8Path, mut hold: Hold) {
             back_off(pause);
             pause = LONGEST_PAUSE.min(pause * 2);
             // It will boot or be up again one day, or the command will have ended.
-            if let Ok(Some(call)) = awake::call(socket)
-                && let Ok(Wake::Ready(hold)) = call.answer()
-            {
+            if let Some(hold) = call(name) {
                 break hold;
             }
         };
+    }
+}
+
+/// Wakes it once more. Where nobody listens the init system may have given it up, as it does with
+/// what starts with its project and fails again and again.
+fn again(
+    context: &Context,
+    project: &ProjectName,
+    instance: &InstanceName,
+    socket: &Utf8Path,
+) -> Option<Hold> {
+    let mut call = awake::call(socket).ok()?;
+    if call.is_none() {
+        wake::rearm_processes(context, project, &[instance]).ok()?;
+        call = awake::call(socket).ok()?;
+    }
+    match call?.answer() {
+        Ok(Wake::Ready(hold)) => Some(hold),
+        _ => None,
     }
 }
 

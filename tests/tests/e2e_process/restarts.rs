@@ -1,9 +1,13 @@
 //! What becomes of a process that ended by itself.
 
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::time::Instant;
 
 use doze_tests::project::{Mode, output};
-use doze_tests::{in_both_modes, wait_until};
+use doze_tests::{in_both_modes, process, wait_until};
+use rustix::process::Signal;
 
 use crate::{BOUND, CLOCK, lines, project, text, ticks};
 
@@ -222,4 +226,48 @@ fn a_hold_or_a_restart_brings_back_one_that_was_given_up(mode: Mode) {
     assert_eq!(text(&project, "starts").lines().count(), 3);
     project.run(&["restart", "web"]);
     assert_eq!(text(&project, "starts").lines().count(), 4);
+}
+
+/// systemd closes the sockets of what it gives up.
+#[test]
+fn a_hold_goes_on_with_one_that_is_given_up_meanwhile() {
+    let blocks = "[process.web]\n\
+         command = 'echo $$ >> starts; test -e well || exit 1; exec sleep 3600'\n\
+         restart = { backoff = '100ms', max_retries = 1 }\n";
+    let Some(mut project) = project(Mode::Systemd, blocks) else {
+        return;
+    };
+    let well = project.world.write("home/shop/well", "");
+    project.up();
+    let started = lines(&project, "starts", 1);
+    let mut holding = project
+        .doze(&["hold", "web", "--", "sh", "-c", "echo here; cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("doze starts");
+    let mut said = String::new();
+    let stdout = holding.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut said).expect("a line");
+    assert_eq!(said, "here\n");
+
+    fs::remove_file(&well).expect("it was there");
+    let pid = started.first().and_then(|pid| pid.parse().ok());
+    let killed = process::signal(pid.expect("a pid"), project.world.dir(), Signal::KILL);
+    assert!(killed, "it ran");
+    let mut is_failed = project.world.command("systemctl");
+    is_failed.args(["--user", "is-failed", "doze-shop-web.socket"]);
+    wait_until("it to be given up", BOUND, || {
+        let is_failed = output(&mut is_failed);
+        let said = String::from_utf8_lossy(&is_failed.stdout).into_owned();
+        is_failed.status.success().then_some(()).ok_or(said)
+    });
+    project.world.write("home/shop/well", "");
+    wait_until("it to run again", BOUND, || match project.state("web") {
+        state if state == "running" => Ok(()),
+        state => Err(state),
+    });
+    drop(holding.stdin.take());
+    assert!(holding.wait().expect("our child").success());
 }
