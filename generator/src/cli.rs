@@ -401,6 +401,8 @@ pub enum Command {
     Url {
         /// The instance
         name: String,
+        /// An address besides, by its name: `ui`
+        side: Option<String>,
     },
     /// Print the outputs of the project
     ///

@@ -164,7 +164,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             };
             logs::run(&context, &names, wanted).map(done)
         }
-        Command::Url { name } => env::url(&context, &name).map(done),
+        Command::Url { name, side } => env::url(&context, &name, side.as_deref()).map(done),
         Command::Output { name, json } => output::run(&context, name.as_deref(), json).map(done),
         Command::Driver { command } => match command {
             DriverCommand::Test {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use doze_contract::{EngineName, InstanceName, Plan, plan::Connection};
+use doze_contract::{EngineName, InstanceName, Plan, plan::Body};
 
 use crate::config::Instance;
 
@@ -23,7 +23,7 @@ pub(crate) struct Variable {
 pub(crate) struct Found<'a> {
     instance: &'a InstanceName,
     engine: &'a EngineName,
-    connection: &'a Connection,
+    body: &'a Body,
 }
 
 impl<'a> From<&'a Plan> for Found<'a> {
@@ -31,7 +31,7 @@ impl<'a> From<&'a Plan> for Found<'a> {
         Self {
             instance: &plan.instance,
             engine: &plan.engine,
-            connection: &plan.body.connection,
+            body: &plan.body,
         }
     }
 }
@@ -41,13 +41,13 @@ impl<'a> From<&'a Instance> for Found<'a> {
         Self {
             instance: &instance.name,
             engine: &instance.engine,
-            connection: &instance.body.connection,
+            body: &instance.body,
         }
     }
 }
 
 /// Two variables for each instance with an address: the one that clients of its engine look for,
-/// and `DOZE_<NAME>_URL`. The first instance in the file has the name that clients look for; the
+/// and `DOZE_<NAME>_URL`; and `DOZE_<NAME>_<SIDE>_URL` for each address besides. The first instance in the file has the name that clients look for; the
 /// name of a further one of the same kind ends in its own name.
 pub(crate) fn variables<'a, T: Into<Found<'a>>>(
     instances: impl IntoIterator<Item = T>,
@@ -58,8 +58,9 @@ pub(crate) fn variables<'a, T: Into<Found<'a>>>(
         let Found {
             instance,
             engine,
-            connection,
+            body,
         } = found.into();
+        let connection = &body.connection;
         let Some(url) = &connection.url else {
             continue;
         };
@@ -70,16 +71,21 @@ pub(crate) fn variables<'a, T: Into<Found<'a>>>(
             } else {
                 usual.clone()
             };
-            (name, Some(usual))
+            (name, Some(usual), url.clone())
         });
-        for (mut name, usual) in usual.into_iter().chain([(format!("DOZE_{own}_URL"), None)]) {
+        let itself = (format!("DOZE_{own}_URL"), None, url.clone());
+        let side = body.side.iter().map(|side| {
+            let name = format!("DOZE_{own}_{}_URL", shouted(&side.name));
+            (name, None, body.side_url(side))
+        });
+        for (mut name, usual, value) in usual.into_iter().chain([itself]).chain(side) {
             // Two names may come down to one in capital letters.
             while !taken.insert(name.clone()) {
                 name.push('_');
             }
             variables.push(Variable {
                 name,
-                value: url.clone(),
+                value,
                 usual: usual.cloned(),
                 instance: instance.clone(),
                 comment: format!("{engine} {instance}"),

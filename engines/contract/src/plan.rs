@@ -218,12 +218,22 @@ pub struct Body {
     pub generates_code: bool,
 }
 
+impl Body {
+    /// Where people find a side endpoint: the attribute that is called like it, else its address.
+    pub fn side_url(&self, side: &SideEndpoint) -> String {
+        let attribute = self.connection.attributes.get(&side.name);
+        attribute
+            .cloned()
+            .unwrap_or_else(|| side.endpoint.to_string())
+    }
+}
+
 /// An endpoint with an upstream of its own. The init system holds it like every other, a
 /// connection to it wakes the instance, and keeps it awake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SideEndpoint {
-    /// What it is called: `ui`.
+    /// What it is called: `ui`. An attribute of this name is its URL.
     pub name: String,
     /// The address, as clients name it; TCP.
     pub endpoint: Endpoint,

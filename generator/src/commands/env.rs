@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use doze_contract::plan::Body;
+
 use super::{Context, instance};
 use crate::{
     cli::EnvFormat,
@@ -68,11 +70,30 @@ fn notes(all: &[Variable], shown: &[&Variable]) -> Vec<String> {
     usual.into_iter().filter_map(note).collect()
 }
 
-pub(super) fn url(context: &Context, name: &str) -> Result<(), Failure> {
+pub(super) fn url(context: &Context, name: &str, side: Option<&str>) -> Result<(), Failure> {
     let project = context.project()?;
-    let url = instance(&project, name)?.body.connection.url.as_deref();
+    let body = &instance(&project, name)?.body;
+    let url = match side {
+        None => body.connection.url.clone(),
+        Some(wanted) => {
+            let side = body.side.iter().find(|side| side.name == wanted);
+            let url = side.map(|side| body.side_url(side));
+            Some(url.ok_or_else(|| no_side(name, wanted, body))?)
+        }
+    };
     let url = url.ok_or_else(|| Failure::plain(format!("`{name}` has no URL")))?;
     print(format_args!("{url}\n")).map_err(Failure::io("print the URL"))
+}
+
+fn no_side(name: &str, wanted: &str, body: &Body) -> Failure {
+    let known: Vec<_> = body.side.iter().map(|side| side.name.as_str()).collect();
+    Failure::usage(match known.as_slice() {
+        [] => format!("`{name}` has no address besides its own"),
+        _ => format!(
+            "`{name}` has no address `{wanted}`, but {}",
+            known.join(", ")
+        ),
+    })
 }
 
 /// Quoted for a POSIX shell.
