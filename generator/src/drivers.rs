@@ -262,14 +262,20 @@ pub fn describe_program(path: &Utf8Path) -> Result<Description, DriverError> {
 }
 
 /// Asks the driver of a plan to make the structure in its ready engine as declared, or only what
-/// that would take; `prune` also takes back what is no longer declared. It is started as the
-/// activator starts it, and has as long as the plan says.
-pub fn converge(plan: &Plan, dry_run: bool, prune: bool) -> Result<Converged, DriverError> {
+/// that would take; `prune` also takes back what is no longer declared. The engine is `at` another
+/// address than the plan says, if that is given. The driver is started as the activator starts it,
+/// and has as long as the plan says.
+pub fn converge(
+    plan: &Plan,
+    at: Option<&Endpoint>,
+    dry_run: bool,
+    prune: bool,
+) -> Result<Converged, DriverError> {
     let path = &plan.driver;
     let mut talk = Talk::start_behind(&plan.launcher, path)?;
     let call = Call::Converge(Box::new(ConvergeCall {
         plan: plan.clone(),
-        upstream: None,
+        upstream: at.cloned(),
         dry_run,
         prune,
     }));

@@ -238,9 +238,9 @@ pub struct ProvisionCall {
 pub struct ConvergeCall {
     /// The plan of the instance.
     pub plan: Plan,
-    /// Where the engine listens, from the activator that chose it ([`crate::plan::Chosen`]). The
-    /// plan names it otherwise, or the driver comes as a client: anybody else asks of an instance
-    /// that is awake.
+    /// Where to find the engine, if not where the plan says: where it listens, from the activator that
+    /// chose it ([`crate::plan::Chosen`]); or the endpoint by which it is up still, when the plan is
+    /// for another one. Without it the plan names the upstream, or the driver comes as a client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Endpoint>,
     /// Only to say what would be changed.

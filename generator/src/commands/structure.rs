@@ -52,7 +52,8 @@ pub(super) fn pending(
 ) -> Result<Found, Failure> {
     thread::scope(|scope| {
         let ask = |plan| {
-            let asked = is_asked(plan, observed).then(|| scope.spawn(move || ask(plan, prune)));
+            let old = running(plan, observed);
+            let asked = old.map(|old| scope.spawn(move || ask(plan, &old, prune)));
             (plan, asked)
         };
         let asked: Vec<_> = compiled.plans.iter().map(ask).collect();
@@ -109,17 +110,24 @@ fn of_instance(
     }))
 }
 
-/// Whether the engine that runs is ready, and one that the driver of the new plan knows to find.
-fn is_asked(plan: &Plan, observed: &Observed) -> bool {
-    let same = |old: Plan| old.engine == plan.engine && old.body.upstream == plan.body.upstream;
-    plan.body.converge.is_some()
-        && observed.awake.get(&plan.instance).is_some_and(is_ready)
-        && observed.installed_plan(&plan.instance).is_some_and(same)
+/// The plan of the engine that runs, if that is ready, and one that the driver of the new plan knows to
+/// find.
+fn running(plan: &Plan, observed: &Observed) -> Option<Plan> {
+    let is_ready = observed.awake.get(&plan.instance).is_some_and(is_ready);
+    let old = observed.installed_plan(&plan.instance);
+    let same = |old: &Plan| old.engine == plan.engine && old.body.upstream == plan.body.upstream;
+    old.filter(|old| plan.body.converge.is_some() && is_ready && same(old))
 }
 
-/// What the driver would do to the live engine; nothing if it has fallen asleep meanwhile.
-fn ask(plan: &Plan, prune: bool) -> Result<Option<Converged>, Failure> {
-    match drivers::converge(plan, true, prune) {
+/// What the driver would do to the live engine of the old plan; nothing if it has fallen asleep
+/// meanwhile.
+fn ask(plan: &Plan, old: &Plan, prune: bool) -> Result<Option<Converged>, Failure> {
+    // The new address of one whose upstream nobody else knows is not held yet.
+    let at = match plan.body.upstream {
+        Some(_) => None,
+        None => old.endpoints.first(),
+    };
+    match drivers::converge(plan, at, true, prune) {
         Ok(converged) => Ok(Some(converged)),
         Err(error) => match awake::status(&plan.paths.status_socket) {
             Ok(Some(status)) if is_ready(&status) => Err(failed(plan, error)),
@@ -183,7 +191,7 @@ fn converge_one(plan: &Plan, prune: bool) -> Result<(Vec<String>, Vec<Kept>), Fa
     let _hold = wake::ready(name, wake::call(name, &plan.paths.wake_socket)?)?;
     let said = said_since(log, before).map_err(Failure::io(format!("read {log}")))?;
     let mut lines = converged_by_boot(name, &said);
-    let done = drivers::converge(plan, false, prune).map_err(|error| failed(plan, error))?;
+    let done = drivers::converge(plan, None, false, prune).map_err(|error| failed(plan, error))?;
     lines.extend(statements(name, &done.changes));
     stamp(plan)?;
     Ok((lines, done.kept))
