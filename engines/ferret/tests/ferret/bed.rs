@@ -74,10 +74,15 @@ fn documentdb() -> Option<Utf8PathBuf> {
     if let Ok(named) = env::var("DOZE_DOCUMENTDB_BINDIR") {
         return Some(named.into());
     }
-    let extension = Utf8Path::new("/usr/share/postgresql/18/extension/documentdb.control");
-    extension
-        .is_file()
-        .then(|| "/usr/lib/postgresql/18/bin".into())
+    // Debian's, or what `tests/setup` put into the target directory.
+    let trees = [
+        "/",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/../engines/documentdb"),
+    ];
+    let control = "usr/share/postgresql/18/extension/documentdb.control";
+    let mut trees = trees.into_iter().map(Utf8Path::new);
+    let found = trees.find(|tree| tree.join(control).is_file());
+    found.map(|tree| tree.join("usr/lib/postgresql/18/bin"))
 }
 
 /// The table of a block.
