@@ -62,13 +62,13 @@ impl BootError {
     }
 }
 
-/// Boots the engine of `plan`.
+/// Boots the engine of `plan`; whether its data directory is a new one.
 pub(crate) async fn boot(
     plan: &Source,
     engine: &mut Engine,
     log: &Log,
     teller: &Teller,
-) -> Result<(), BootError> {
+) -> Result<bool, BootError> {
     let paths = &plan.paths;
     let lock = engine.lock.insert(lock::take(&paths.lock).await?);
     let status = StatusSocket::bind(&paths.status_socket, teller);
@@ -78,7 +78,7 @@ pub(crate) async fn boot(
     })?);
     depend::hold(plan, &mut engine.dependencies, log).await?;
     empty(&paths.run).map_err(file(&paths.run))?;
-    provision::ensure(plan, lock, &mut engine.helper, log).await?;
+    let is_new = provision::ensure(plan, lock, &mut engine.helper, log).await?;
     for config in &plan.body.files {
         write(config).map_err(file(&config.path))?;
     }
@@ -92,7 +92,7 @@ pub(crate) async fn boot(
         let upstream = engine.upstream.places.engine.as_ref();
         converge::ensure(plan, lock, upstream, &mut engine.helper, log).await?;
     }
-    Ok(())
+    Ok(is_new)
 }
 
 /// Makes the private folder anew: what a killed engine left there must not meet its successor.

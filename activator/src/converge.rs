@@ -66,8 +66,8 @@ pub(crate) async fn ensure(
         return Ok(());
     }
     let fields = match upstream.filter(|_| plan.body.chosen.is_some()) {
-        Some(upstream) => format!(r#""upstream":"{upstream}","dry_run":false"#),
-        None => String::from(r#""dry_run":false"#),
+        Some(upstream) => format!(r#","upstream":"{upstream}","dry_run":false"#),
+        None => String::from(r#","dry_run":false"#),
     };
     let asked = driver::ask(plan, lock, ("converge", &fields), helper, log);
     let late = |_| ConvergeError::Late(wanted.within);

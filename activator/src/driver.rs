@@ -53,6 +53,7 @@ pub(crate) enum DriverError {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Done {
     Provision,
+    Replenish,
     Converge(Converged),
 }
 
@@ -80,8 +81,8 @@ pub(crate) fn command(plan: &Plan) -> Command {
     command
 }
 
-/// Makes one call, `verb` with `fields` besides the plan. A driver that still runs when this is
-/// dropped is left in `helper`.
+/// Makes one call, `verb` with `fields` behind the plan, each after a comma. A driver that still runs
+/// when this is dropped is left in `helper`.
 pub(crate) async fn ask(
     plan: &Source,
     lock: &Lock,
@@ -123,7 +124,7 @@ pub(crate) async fn ask(
 /// itself: what serde makes of all of them is a tenth of this program.
 fn question(plan: &Source, verb: &str, fields: &str) -> String {
     let plan = &plan.line;
-    format!(r#"{{"protocol":{PROTOCOL},"call":{{"{verb}":{{"plan":{plan},{fields}}}}}}}"#) + "\n"
+    format!(r#"{{"protocol":{PROTOCOL},"call":{{"{verb}":{{"plan":{plan}{fields}}}}}}}"#) + "\n"
 }
 
 /// A response, as far as it matters.
@@ -176,7 +177,7 @@ pub(crate) mod tests {
             fresh: true,
         };
         assert_eq!(
-            asked("provision", r#""data":"/a \"side\"","fresh":true"#),
+            asked("provision", r#","data":"/a \"side\"","fresh":true"#),
             Call::Provision(Box::new(call))
         );
         let converge = |upstream| {
@@ -187,9 +188,9 @@ pub(crate) mod tests {
                 prune: false,
             }))
         };
-        assert_eq!(asked("converge", r#""dry_run":false"#), converge(None));
+        assert_eq!(asked("converge", r#","dry_run":false"#), converge(None));
         assert_eq!(
-            asked("converge", r#""upstream":"127.0.0.1:9","dry_run":false"#),
+            asked("converge", r#","upstream":"127.0.0.1:9","dry_run":false"#),
             converge(Some("127.0.0.1:9".parse().unwrap()))
         );
     }

@@ -3,7 +3,12 @@
 //! One task runs through it from top to bottom; the loop hears of each step by a [`Message`] and
 //! has a single say: when to stop. Must not know clients.
 
-use std::{future::poll_fn, process::ExitStatus, sync::Arc, task::Poll};
+use std::{
+    future::{pending, poll_fn},
+    process::ExitStatus,
+    sync::Arc,
+    task::Poll,
+};
 
 use doze_contract::{
     Plan,
@@ -24,6 +29,7 @@ use crate::{
     orphans,
     plan::Source,
     process::Process,
+    provision,
     status::StatusSocket,
     stop::{STOP_HELPER, Whom, stop},
     task::AbortOnDrop,
@@ -105,12 +111,25 @@ pub(crate) async fn live(
                 teller.tell(Message::Event(Event::Stopped));
             }
         }
-        Some(Ok(())) => {
+        Some(Ok(is_new)) => {
             teller.tell(Message::Event(Event::Ready));
+            let Engine {
+                helper,
+                members,
+                lock,
+                ..
+            } = &mut engine;
+            let replenish = async {
+                if let (true, Some(lock)) = (is_new, lock) {
+                    provision::replenish(&plan, lock, helper, &log).await;
+                }
+                pending::<()>().await;
+            };
             let ended = tokio::select! {
                 biased;
                 _ = &mut stop => None,
-                end = first_end(&mut engine.members) => Some(end),
+                end = first_end(members) => Some(end),
+                () = replenish => None,
             };
             if let Some(end) = ended {
                 teller.tell(told(&plan, &end, &log));
@@ -160,7 +179,7 @@ pub(crate) async fn first_end(members: &mut [Running]) -> End {
             status: member.process.ended().await,
             name: String::from(member.process.name()),
         },
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 

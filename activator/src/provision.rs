@@ -1,17 +1,15 @@
 //! The data directory: complete and made for the plan's fingerprint, or not there at all.
 //!
-//! A new one is built aside, stamped, made durable, and renamed into place. Must not know what is
-//! in it: the driver fills it, as a child process that speaks the driver protocol.
+//! A new one is built aside, stamped, and renamed into place. Must not know what is in it: the driver
+//! fills it, as a child process that speaks the driver protocol, and puts it on the disk.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
-    thread,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tokio::sync::oneshot;
 
 use crate::{
     driver::{self, Done, DriverError},
@@ -44,22 +42,23 @@ pub(crate) enum ProvisionError {
     Driver(#[from] DriverError),
 }
 
-/// Sees to it that the data directory is what the plan needs. A driver that still runs
-/// when this is dropped is left in `helper`.
+/// Sees to it that the data directory is what the plan needs; whether it is a new one. A driver that
+/// still runs when this is dropped is left in `helper`.
 pub(crate) async fn ensure(
     plan: &Source,
     lock: &Lock,
     helper: &mut Option<Process>,
     log: &Log,
-) -> Result<(), ProvisionError> {
+) -> Result<bool, ProvisionError> {
     let data = &plan.paths.data;
     let wanted = &plan.body.provision.fingerprint;
     match look(data).map_err(file(data))? {
-        Stamp::Of(fingerprint) if fingerprint == *wanted => Ok(()),
+        Stamp::Of(fingerprint) if fingerprint == *wanted => Ok(false),
         Stamp::Of(_) => {
             log.say(format_args!("bringing {data} up to date"));
             call(plan, lock, data, false, helper, log).await?;
-            stamp::write(data, STAMP, wanted).map_err(file(data))
+            stamp::write(data, STAMP, wanted).map_err(file(data))?;
+            Ok(false)
         }
         Stamp::Absent => {
             let (Some(parent), Some(name)) = (data.parent(), data.file_name()) else {
@@ -70,13 +69,20 @@ pub(crate) async fn ensure(
             make(&aside).map_err(file(&aside))?;
             call(plan, lock, &aside, true, helper, log).await?;
             stamp::write(&aside, STAMP, wanted).map_err(file(&aside))?;
-            sync_all(&aside).await.map_err(file(&aside))?;
             // An empty folder may stand there; rename(2) replaces it.
             fs::rename(&aside, data).map_err(file(data))?;
-            stamp::sync_folder(parent).map_err(file(parent))
+            stamp::sync_folder(parent).map_err(file(parent))?;
+            Ok(true)
         }
         Stamp::Missing => Err(ProvisionError::Foreign(data.clone())),
     }
+}
+
+/// Has the driver make ahead what the next new data directory is made of. That it failed is no matter:
+/// a driver need not know how, and the next one is made all the same.
+pub(crate) async fn replenish(plan: &Source, lock: &Lock, helper: &mut Option<Process>, log: &Log) {
+    let asked = driver::ask(plan, lock, ("replenish", ""), helper, log);
+    drop(asked.await);
 }
 
 /// What a data directory says of itself.
@@ -113,15 +119,6 @@ fn make(aside: &Utf8Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(aside)
 }
 
-/// Makes everything in the file system of `folder` durable: one call for thousands of files. It
-/// can take seconds, so it has a thread of its own.
-async fn sync_all(folder: &Utf8Path) -> io::Result<()> {
-    let folder = File::open(folder)?;
-    let (tell, told) = oneshot::channel();
-    thread::Builder::new().spawn(move || tell.send(rustix::fs::syncfs(&folder)).ok())?;
-    Ok(told.await.map_err(io::Error::other)??)
-}
-
 /// Asks the driver to work on `data`.
 async fn call(
     plan: &Source,
@@ -132,10 +129,10 @@ async fn call(
     log: &Log,
 ) -> Result<(), ProvisionError> {
     let path = serde_json::to_string(data.as_str()).map_err(ProvisionError::Question)?;
-    let fields = format!(r#""data":{path},"fresh":{fresh}"#);
+    let fields = format!(r#","data":{path},"fresh":{fresh}"#);
     match driver::ask(plan, lock, ("provision", &fields), helper, log).await? {
         Done::Provision => Ok(()),
-        Done::Converge(_) => Err(DriverError::Mixed.into()),
+        Done::Replenish | Done::Converge(_) => Err(DriverError::Mixed.into()),
     }
 }
 

@@ -67,6 +67,8 @@ pub enum Call {
     Plan(Box<PlanCall>),
     /// Create a data directory, or bring one up to date while the engine is stopped.
     Provision(Box<ProvisionCall>),
+    /// Make ahead what the next new data directory is made of.
+    Replenish(Box<ReplenishCall>),
     /// Make the structure in a ready engine what the plan declares, or say what that would take.
     Converge(Box<ConvergeCall>),
 }
@@ -83,6 +85,8 @@ pub enum Answer {
     Plan(Box<Body>),
     /// To [`Call::Provision`].
     Provision,
+    /// To [`Call::Replenish`].
+    Replenish,
     /// To [`Call::Converge`].
     Converge(Converged),
 }
@@ -231,6 +235,14 @@ pub struct ProvisionCall {
     /// Whether the directory is new and empty; otherwise it was provisioned before, for another
     /// fingerprint.
     pub fresh: bool,
+}
+
+/// The order to make ahead what the next new data directory is made of. The engine is ready, with a
+/// new one of its own; nobody waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplenishCall {
+    /// The plan of the instance that has just been made.
+    pub plan: Plan,
 }
 
 /// The order to converge. The engine is ready, and nobody else converges it meanwhile.

@@ -5,15 +5,15 @@ use std::{error::Error, io};
 
 use doze_contract::{
     plan::Body,
-    protocol::{Check, Checked, ConvergeCall, Converged, PlanCall, ProvisionCall},
+    protocol::{Check, Checked, ConvergeCall, Converged, PlanCall, ProvisionCall, ReplenishCall},
 };
 
 use crate::{About, Client, Refusal, block};
 
 /// A program that knows one engine.
 ///
-/// Only [`Driver::provision`], [`Driver::converge`] and [`Driver::refuse`] touch anything outside the driver. The others are pure, so that
-/// the same declaration always gives the same plan.
+/// [`Driver::check`] and [`Driver::plan`] are pure, so that the same declaration always gives the same
+/// plan.
 pub trait Driver {
     /// Why a call could not be carried out. It is shown with all its sources.
     type Error: Error;
@@ -30,11 +30,18 @@ pub trait Driver {
     /// Compiles one instance.
     fn plan(&self, call: &PlanCall) -> Result<Body, Self::Error>;
 
-    /// Creates a data directory, or brings one up to date while the engine is stopped. The
-    /// caller makes the result durable; whatever is left of a failed call is thrown away if
-    /// the directory was fresh. An engine that needs nothing but an empty folder is content with
-    /// this one.
+    /// Creates a data directory, or brings one up to date while the engine is stopped. What it makes
+    /// is on the disk when it returns ([`crate::template::to_disk`]); whatever is left of a failed call is
+    /// thrown away if the directory was fresh. An engine that needs nothing but an empty folder is
+    /// content with this one.
     fn provision(&self, _call: &ProvisionCall) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Makes ahead what takes time of [`Driver::provision`] and is the same for every new data
+    /// directory ([`crate::template::replenish`]). It is asked when an engine with a new one is ready;
+    /// nobody waits for it, and it may be killed.
+    fn replenish(&self, _call: &ReplenishCall) -> Result<(), Self::Error> {
         Ok(())
     }
 

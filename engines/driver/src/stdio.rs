@@ -95,6 +95,10 @@ fn answer<D: Driver>(driver: &D, call: Call) -> Result<Answer, String> {
             .provision(&call)
             .map(|()| Answer::Provision)
             .map_err(|error| chain(&error)),
+        Call::Replenish(call) => driver
+            .replenish(&call)
+            .map(|()| Answer::Replenish)
+            .map_err(|error| chain(&error)),
         Call::Converge(call) => driver
             .converge(&call)
             .map(Answer::Converge)

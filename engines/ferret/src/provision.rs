@@ -3,6 +3,7 @@
 //! statements. It must not know how the server is run.
 
 use std::{
+    convert::Infallible,
     fs,
     io::{self, Write},
     process::{Command, ExitStatus, Stdio},
@@ -10,7 +11,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{Version, protocol::ProvisionCall};
+use doze_contract::{Plan, Version, protocol::ProvisionCall};
 use doze_driver::template::{self, TemplateError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -92,6 +93,9 @@ pub enum ProvisionError {
     /// A server does not tell its version.
     #[error("{0} does not tell its version, but `{1}`")]
     Version(Utf8PathBuf, String),
+    /// There is no clone for the next one.
+    #[error(transparent)]
+    Spare(#[from] TemplateError<Infallible>),
     /// A program failed.
     #[error("{program} failed with {status}: {output}")]
     Failed {
@@ -105,10 +109,7 @@ pub enum ProvisionError {
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
-    let body = &call.plan.body;
-    let facts: Facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
-    let postgres = body.members.first().and_then(|member| member.argv.first());
-    let postgres = Utf8Path::new(postgres.ok_or(ProvisionError::Foreign)?);
+    let (facts, postgres) = read(&call.plan)?;
     let version = version(postgres)?;
     if call.fresh {
         let key = facts.template(postgres, &version);
@@ -120,6 +121,22 @@ pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
     let update = ["documentdb_core", "documentdb"];
     let update = update.map(|name| format!("ALTER EXTENSION {name} UPDATE;"));
     single(postgres, &call.data, &update.concat(), false)
+}
+
+/// Makes the clone that the next new instance of these versions begins with.
+pub(crate) fn replenish(plan: &Plan) -> Result<(), ProvisionError> {
+    let (facts, postgres) = read(plan)?;
+    let key = facts.template(postgres, &version(postgres)?);
+    Ok(template::replenish(plan, &key)?)
+}
+
+/// What the plan says, and its program of Postgres.
+fn read(plan: &Plan) -> Result<(Facts, &Utf8Path), ProvisionError> {
+    let body = &plan.body;
+    let facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
+    let postgres = body.members.first().and_then(|member| member.argv.first());
+    let postgres = Utf8Path::new(postgres.ok_or(ProvisionError::Foreign)?);
+    Ok((facts, postgres))
 }
 
 /// Makes a template: nothing in it depends on the instance.
@@ -166,7 +183,7 @@ fn single(
     set("exit_on_error=on");
     set("log_checkpoints=off");
     if fresh {
-        // The whole template is made durable by who made it.
+        // A fresh directory is put on the disk as a whole.
         set("fsync=off");
     }
     arguments.push("postgres");

@@ -26,7 +26,7 @@ use std::io;
 use camino::Utf8PathBuf;
 use doze_contract::{
     plan::Body,
-    protocol::{Check, Checked, ConvergeCall, Converged, PlanCall, ProvisionCall},
+    protocol::{Check, Checked, ConvergeCall, Converged, PlanCall, ProvisionCall, ReplenishCall},
 };
 use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
@@ -71,6 +71,10 @@ impl Driver for MariaDb {
 
     fn provision(&self, call: &ProvisionCall) -> Result<(), Error> {
         Ok(provision::provision(call)?)
+    }
+
+    fn replenish(&self, call: &ReplenishCall) -> Result<(), Error> {
+        Ok(provision::replenish(&call.plan)?)
     }
 
     fn converge(&self, call: &ConvergeCall) -> Result<Converged, Error> {

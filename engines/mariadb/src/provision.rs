@@ -5,10 +5,10 @@
 mod bootstrap;
 mod make;
 
-use std::{fs, io};
+use std::{convert::Infallible, fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{Version, protocol::ProvisionCall};
+use doze_contract::{Plan, Version, protocol::ProvisionCall};
 use doze_driver::template::{self, TemplateError};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,10 @@ impl Facts {
         format!("mariadb {}", self.major())
     }
 
+    fn template(&self) -> String {
+        format!("mariadb-{}-{CONTENT}", self.version)
+    }
+
     /// The first two numbers of the version.
     fn major(&self) -> String {
         let text = self.version.to_string();
@@ -84,21 +88,35 @@ pub enum ProvisionError {
     /// A fresh one could not be made.
     #[error(transparent)]
     Template(#[from] TemplateError<MakeError>),
+    /// There is no clone for the next one.
+    #[error(transparent)]
+    Spare(#[from] TemplateError<Infallible>),
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
     let body = &call.plan.body;
-    let facts: Facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
+    let facts = facts(&call.plan)?;
     let words = body.members.first().map(|member| member.argv.iter());
     let server = words.and_then(|mut words| words.find(|word| word.ends_with("/mariadbd")));
     let server = Utf8Path::new(server.ok_or(ProvisionError::Foreign)?);
     if !call.fresh {
         return demand_major(&call.data, &facts);
     }
-    let key = format!("mariadb-{}-{CONTENT}", facts.version);
-    Ok(template::from_template(call, &key, |folder| {
-        make(folder, server, &facts)
-    })?)
+    Ok(template::from_template(
+        call,
+        &facts.template(),
+        |folder| make(folder, server, &facts),
+    )?)
+}
+
+/// Makes the clone that the next new instance of this version begins with.
+pub(crate) fn replenish(plan: &Plan) -> Result<(), ProvisionError> {
+    Ok(template::replenish(plan, &facts(plan)?.template())?)
+}
+
+fn facts(plan: &Plan) -> Result<Facts, ProvisionError> {
+    let facts = plan.body.provision.block.read();
+    facts.map_err(ProvisionError::Facts)
 }
 
 fn demand_major(data: &Utf8Path, facts: &Facts) -> Result<(), ProvisionError> {

@@ -5,6 +5,7 @@
 mod run;
 
 use std::{
+    convert::Infallible,
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -13,7 +14,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
-    Version,
+    Plan, Version,
     plan::Paths,
     protocol::{ProvisionCall, Toolchain},
 };
@@ -126,16 +127,16 @@ pub enum ProvisionError {
     /// There is no template, or no clone of it.
     #[error(transparent)]
     Template(Box<TemplateError<Self>>),
+    /// There is no clone for the next one.
+    #[error(transparent)]
+    Spare(#[from] TemplateError<Infallible>),
     /// There is no certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
-    let body = &call.plan.body;
-    let facts: Facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
-    let server = body.members.first().and_then(|member| member.argv.first());
-    let server = Utf8Path::new(server.ok_or(ProvisionError::Foreign)?);
+    let (facts, server) = read(&call.plan)?;
     if call.fresh {
         let make = |folder: &Utf8Path| make(server, folder);
         template::from_template(call, &facts.template(server), make)
@@ -147,6 +148,21 @@ pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
         tls::certify(&call.data, &facts.certified)?;
     }
     Ok(())
+}
+
+/// Makes the clone that the next new instance of this version begins with.
+pub(crate) fn replenish(plan: &Plan) -> Result<(), ProvisionError> {
+    let (facts, server) = read(plan)?;
+    Ok(template::replenish(plan, &facts.template(server))?)
+}
+
+/// What the plan says, and its server program.
+fn read(plan: &Plan) -> Result<(Facts, &Utf8Path), ProvisionError> {
+    let body = &plan.body;
+    let facts = body.provision.block.read().map_err(ProvisionError::Facts)?;
+    let server = body.members.first().and_then(|member| member.argv.first());
+    let server = Utf8Path::new(server.ok_or(ProvisionError::Foreign)?);
+    Ok((facts, server))
 }
 
 /// The password of the superuser.

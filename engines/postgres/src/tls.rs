@@ -94,7 +94,10 @@ fn write(path: &Utf8Path, text: &str) -> Result<(), TlsError> {
         .truncate(true)
         .mode(0o600)
         .open(&aside)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
         .and_then(|()| fs::rename(&aside, path))
         .map_err(|error| TlsError::File(path.to_owned(), error))
 }

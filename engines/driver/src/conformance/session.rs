@@ -189,7 +189,7 @@ impl Session {
         let line = serde_json::to_vec(&request)
             .map_err(|error| SessionError::Write(io::Error::from(error)))?;
         let patience = match request.call {
-            Call::Provision(_) | Call::Converge(_) => PROVISIONING,
+            Call::Provision(_) | Call::Replenish(_) | Call::Converge(_) => PROVISIONING,
             Call::Describe | Call::Check(_) | Call::Plan(_) => PATIENCE,
         };
         match self.say(&line, patience)? {

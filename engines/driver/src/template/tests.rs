@@ -2,6 +2,7 @@ use std::{
     convert::Infallible,
     fs::File,
     io::Write,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
@@ -98,6 +99,46 @@ fn a_template_that_fails_leaves_nothing_and_what_a_killed_one_left_does_no_harm(
     from_template(&call, "key", |aside| put(aside.join("whole"), "")).unwrap();
     assert_eq!(left(), 2, "the locks and the template");
     assert!(call.data.join("whole").is_file() && !call.data.join("half").exists());
+}
+
+#[test]
+fn a_clone_that_was_made_ahead_is_taken_once_and_only_where_it_is_of_use() {
+    let (_folder, path) = world();
+    let spare = path.join("templates/key.spare");
+    let new = |name: &str| {
+        let call = call(&path, name);
+        from_template(&call, "key", |aside| put(aside.join("file"), "text")).unwrap();
+        assert_eq!(fs::read_to_string(call.data.join("file")).unwrap(), "text");
+        let mode = fs::metadata(&call.data).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        call
+    };
+    let ahead = |call: &ProvisionCall| replenish(&call.plan, "key").unwrap();
+
+    // Who has no template need not have a clone of it.
+    replenish(&call(&path, "none").plan, "key").unwrap();
+    assert!(!spare.exists());
+    let first = new("first");
+    // What a killed one left is no part of it.
+    fs::create_dir(path.join("templates/.key.spare.new")).unwrap();
+    put(path.join("templates/.key.spare.new/half"), "").unwrap();
+    ahead(&first);
+    let inode = |folder: &Utf8Path| fs::metadata(folder.join("file")).unwrap().ino();
+    let made = inode(&spare);
+    ahead(&first);
+    assert_eq!(inode(&spare), made, "one is enough");
+
+    let second = new("second");
+    assert_eq!(inode(&second.data), made);
+    assert!(!second.data.join("half").exists() && !spare.exists());
+    assert_ne!(inode(&new("third").data), made);
+
+    // A folder with something in it is replaced by nobody.
+    ahead(&second);
+    let full = call(&path, "full");
+    put(full.data.join("other"), "").unwrap();
+    from_template(&full, "key", |_| Ok::<_, Infallible>(())).unwrap();
+    assert!(spare.is_dir() && full.data.join("other").is_file());
 }
 
 #[test]
