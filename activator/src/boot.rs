@@ -82,6 +82,10 @@ pub(crate) async fn boot(
     for config in &plan.body.files {
         write(config).map_err(file(&config.path))?;
     }
+    if let Some(handover) = &engine.handover {
+        // Whoever had the lock before may have taken the data away.
+        handover.decide(converge::is_made(plan));
+    }
     engine.upstream =
         Upstream::choose(&plan.body, engine.handover.as_deref()).map_err(BootError::Upstream)?;
     teller.tell(Message::Listens(engine.upstream.places.clone()));

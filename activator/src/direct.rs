@@ -89,7 +89,7 @@ impl Direct {
 
     fn sockets(&self) -> &[(OwnedFd, SocketAddr)] {
         match &self.handover {
-            Some(handover) => handover.sockets(),
+            Some(handover) => handover.given(),
             None => &[],
         }
     }

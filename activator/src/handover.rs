@@ -9,7 +9,10 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::OwnedFd,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use doze_contract::{
@@ -29,8 +32,10 @@ use crate::{
 /// What the sockets of an instance are handed over with.
 #[derive(Debug)]
 pub(crate) struct Handover {
-    /// The TCP sockets that the engine gets, each with its address.
+    /// The TCP sockets that the engine may get, each with its address.
     sockets: Vec<(OwnedFd, SocketAddr)>,
+    /// The engine of this boot gets them.
+    given: AtomicBool,
     /// The descriptors from 3 on. The init system put its own sockets there; there is one at least
     /// for each that the engine gets, for nobody hands on the wake socket.
     seats: Mutex<Vec<OwnedFd>>,
@@ -39,13 +44,9 @@ pub(crate) struct Handover {
 }
 
 impl Handover {
-    /// For a plan whose last member is handed sockets, those of TCP among them if they are `handed`
-    /// this time. Those that were inherited move away from their places.
-    pub(crate) fn new(
-        plan: &Plan,
-        handed: bool,
-        inherited: &mut [Inherited],
-    ) -> io::Result<Option<Self>> {
+    /// For a plan whose last member is handed sockets. Those that were inherited move away from
+    /// their places.
+    pub(crate) fn new(plan: &Plan, inherited: &mut [Inherited]) -> io::Result<Option<Self>> {
         let body = &plan.body;
         if !body.takes_sockets && body.chosen != Some(Chosen::Socket) {
             return Ok(None);
@@ -55,7 +56,7 @@ impl Handover {
             let copy = fcntl_dupfd_cloexec(&one.socket, 0)?;
             seats.push(std::mem::replace(&mut one.socket, copy));
         }
-        for endpoint in plan.endpoints.iter().filter(|_| handed) {
+        for endpoint in plan.endpoints.iter().filter(|_| are_handed(plan)) {
             let one = inherited.iter().find(|one| one.is_at(endpoint));
             if let (Some(one), Endpoint::Tcp(address)) = (one, endpoint) {
                 sockets.push((one.socket.try_clone()?, *address));
@@ -63,20 +64,36 @@ impl Handover {
         }
         Ok(Some(Self {
             sockets,
+            given: AtomicBool::new(true),
             seats: Mutex::new(seats),
             empty: File::open("/dev/null")?,
         }))
     }
 
-    /// The TCP sockets that the engine gets, each with its address.
+    /// The TCP sockets that an engine may get, each with its address.
     pub(crate) fn sockets(&self) -> &[(OwnedFd, SocketAddr)] {
         &self.sockets
+    }
+
+    /// Those that the engine of this boot gets.
+    pub(crate) fn given(&self) -> &[(OwnedFd, SocketAddr)] {
+        if self.given.load(Ordering::Relaxed) {
+            &self.sockets
+        } else {
+            &[]
+        }
+    }
+
+    /// Says whether the engine of this boot gets those of TCP. Nobody meets one that is not as
+    /// declared, and who accepts by itself cannot be told to wait.
+    pub(crate) fn decide(&self, is_made: bool) {
+        self.given.store(is_made, Ordering::Relaxed);
     }
 
     /// Adds copies for the engine, in the state in which the init system would pass them. As it is
     /// with clients that are accepted here, one that vanishes without a word does not stay for ever.
     pub(crate) fn give(&self, to: &mut Vec<OwnedFd>) -> io::Result<()> {
-        for (socket, _) in &self.sockets {
+        for (socket, _) in self.given() {
             ioctl_fionbio(socket, false)?;
             stream::keep_alive(socket)?;
             to.push(socket.try_clone()?);

@@ -26,7 +26,6 @@ use tokio::{
 
 use crate::{
     carry::{self, Client},
-    converge,
     direct::Direct,
     engine, gate,
     handover::{self, Handover},
@@ -150,12 +149,10 @@ impl Instance {
             // Somebody who was killed may have left it closed.
             gate::open(&socket.socket);
         }
-        // Nobody meets an engine that is not as declared; whoever accepts by itself cannot wait.
-        let handed = handover::are_handed(&plan) && converge::is_made(&plan);
-        let handover = Handover::new(&plan, handed, &mut sockets)?.map(Arc::new);
+        let handover = Handover::new(&plan, &mut sockets)?.map(Arc::new);
         let listeners = sockets
             .into_iter()
-            .map(|socket| Listener::new(socket, &plan, handed))
+            .map(|socket| Listener::new(socket, &plan))
             .collect::<io::Result<Vec<_>>>()?;
         for address in listeners
             .iter()
@@ -226,10 +223,10 @@ impl Instance {
         }
         until_past(self.paused_until).await;
         // Who may be the engine's client waits for it, unless somebody else keeps this process.
-        let is_waiting = matches!(self.state, State::Waiting { .. });
+        let is_ours = matches!(self.state, State::Waiting { .. }) || !self.gives();
         poll_fn(|cx| {
             let open = self.listeners.iter();
-            for listener in open.filter(|listener| is_waiting || !listener.handed) {
+            for listener in open.filter(|listener| is_ours || !listener.handed) {
                 if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                     return Poll::Ready(accepted.map(|stream| (listener.purpose, stream)));
                 }
@@ -265,7 +262,12 @@ impl Instance {
                 self.accept_now(true);
                 self.on(Event::BootFailed);
             }
-            Message::Listens(places) => self.places = places,
+            Message::Listens(places) => {
+                self.places = places;
+                if !self.gives() {
+                    self.take_back();
+                }
+            }
             Message::EngineExit { reason, well } => {
                 self.log.say(format_args!("{reason}"));
                 self.engine_pid = None;
@@ -495,7 +497,13 @@ impl Instance {
         });
     }
 
-    /// Accepts again what the engine accepted, which is gone.
+    /// Whether the engine accepts TCP clients itself, as far as that can be told before its boot.
+    fn gives(&self) -> bool {
+        let handover = self.handover.as_ref();
+        handover.is_some_and(|handover| !handover.given().is_empty())
+    }
+
+    /// Accepts again what the engine accepted, which is gone, or did not get.
     fn take_back(&mut self) {
         let Some(handover) = &self.handover else {
             return;
@@ -504,7 +512,7 @@ impl Instance {
         self.listeners.retain(|listener| !listener.handed);
         for socket in handover.sockets() {
             let taken = handover::take_back(socket);
-            match taken.and_then(|socket| Listener::new(socket, &self.plan, true)) {
+            match taken.and_then(|socket| Listener::new(socket, &self.plan)) {
                 Ok(listener) => self.listeners.push(listener),
                 // They wait for the next activation.
                 Err(error) => self.log.say(format_args!("cannot accept for now: {error}")),
@@ -523,9 +531,9 @@ impl Instance {
 
     /// Accepts whoever is there right now on the listeners that the engine has, or on the others.
     fn accept_now(&mut self, handed: bool) {
-        let mut found = Vec::new();
+        let (mut found, gives) = (Vec::new(), self.gives());
         for listener in &self.listeners {
-            while listener.handed == handed
+            while (listener.handed && gives) == handed
                 && found.len() < self.room
                 && let Ok(Some(stream)) = listener.accept_now()
             {

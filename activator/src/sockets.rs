@@ -24,7 +24,7 @@ use rustix::{
 };
 use tokio::io::unix::AsyncFd;
 
-use crate::{stream::Stream, watched::watched};
+use crate::{handover, stream::Stream, watched::watched};
 
 /// As long a queue as the kernel allows (listen(2) cuts it to `somaxconn`), as systemd's default.
 pub(crate) const BACKLOG: i32 = i32::MAX;
@@ -141,7 +141,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Listener {
     socket: AsyncFd<OwnedFd>,
     pub(crate) purpose: Purpose,
-    /// While there is an engine, it accepts here itself.
+    /// While there is an engine, it accepts here itself, if it was given the socket.
     pub(crate) handed: bool,
     tcp: bool,
     /// The address, if the plan does not know it.
@@ -162,9 +162,8 @@ impl fmt::Display for Address {
 }
 
 impl Listener {
-    /// Puts an inherited socket to use, within a runtime; if those of TCP are `handed` to the engine,
-    /// without accepting anybody on one.
-    pub(crate) fn new(inherited: Inherited, plan: &Plan, handed: bool) -> io::Result<Self> {
+    /// Puts an inherited socket to use, within a runtime.
+    pub(crate) fn new(inherited: Inherited, plan: &Plan) -> io::Result<Self> {
         let Inherited {
             socket,
             address,
@@ -185,7 +184,7 @@ impl Listener {
         Ok(Self {
             socket: watched(socket)?,
             purpose,
-            handed: tcp && known && purpose == Purpose::Clients && handed,
+            handed: tcp && known && purpose == Purpose::Clients && handover::are_handed(plan),
             tcp,
             stranger: (!known).then_some(Address(address)),
         })

@@ -2,6 +2,7 @@
 //! sleep, no failure and no kill loses a client.
 
 use std::{
+    fs::{self, File},
     io::{Read, Write},
     net::TcpStream,
     os::fd::AsFd,
@@ -10,13 +11,17 @@ use std::{
     time::Duration,
 };
 
-use doze_contract::{plan::OpenTo, status::Phase};
+use doze_contract::{
+    Opaque,
+    plan::{Converge, OpenTo},
+    status::Phase,
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process},
 };
 
-use crate::world::{World, ask, rest, until};
+use crate::world::{BOUND, World, ask, put, rest, until};
 
 /// Takes sockets and answers on all of them, and says who asks. Told to stop, it leaves after a
 /// while, in which it closes the connection of whoever comes: nobody may.
@@ -132,6 +137,45 @@ fn a_hold_keeps_awake_and_who_serves_not_everybody_looks_at_them() {
     let client = world.connect();
     let activator = world.activate();
     assert_eq!(who(&client), "AF_UNIX \r\n");
+    drop(client);
+    assert_eq!(activator.exit(), Some(0));
+}
+
+#[test]
+fn nobody_meets_an_engine_that_is_not_as_declared_even_if_it_was_a_moment_ago() {
+    let mut world = world("0");
+    world.drive("#!/bin/sh\nread request\necho '{\"answer\":{\"converge\":{\"changes\":[]}}}'\n");
+    world.plan.body.converge = Some(Converge {
+        fingerprint: String::from("one"),
+        block: Opaque::new(&()).unwrap(),
+        within: BOUND,
+    });
+    let paths = &world.plan.paths;
+    let stamp = paths.data.join("doze-converged");
+    put(&stamp, "one");
+    // Somebody takes the data away while the instance is being woken.
+    let lock = File::create(&paths.lock).unwrap();
+    lock.lock().unwrap();
+    let client = world.connect();
+    let activator = world.activate();
+    until("waiting for the lock", || {
+        let open = fs::read_dir(format!("/proc/{}/fd", activator.id())).unwrap();
+        let mut open = open.flatten().map(|fd| fs::read_link(fd.path()));
+        let waits = open.any(|file| file.is_ok_and(|file| file == paths.lock));
+        waits.then_some(()).ok_or("it does not know it yet")
+    });
+    fs::remove_file(&stamp).unwrap();
+    drop(lock);
+    assert_eq!(who(&client), "AF_UNIX \r\n");
+    // And whoever comes then.
+    assert_eq!(who(&world.connect()), "AF_UNIX \r\n");
+    drop(client);
+    assert_eq!(activator.exit(), Some(0));
+    assert_eq!(fs::read_to_string(&stamp).unwrap(), "one");
+
+    let client = world.connect();
+    let activator = world.activate();
+    assert_nothing_between(&client);
     drop(client);
     assert_eq!(activator.exit(), Some(0));
 }
