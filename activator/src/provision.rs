@@ -69,6 +69,8 @@ pub(crate) async fn ensure(
             make(&aside).map_err(file(&aside))?;
             call(plan, lock, &aside, true, helper, log).await?;
             stamp::write(&aside, STAMP, wanted).map_err(file(&aside))?;
+            // Not without its stamp.
+            stamp::sync_folder(&aside).map_err(file(&aside))?;
             // An empty folder may stand there; rename(2) replaces it.
             fs::rename(&aside, data).map_err(file(data))?;
             stamp::sync_folder(parent).map_err(file(parent))?;

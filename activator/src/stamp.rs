@@ -17,7 +17,8 @@ pub(crate) fn read(folder: &Utf8Path, name: &str) -> io::Result<Option<String>> 
     }
 }
 
-/// Replaces a stamp as a whole, and durably.
+/// Replaces a stamp as a whole. Whoever needs it on the disk sees to that: an older one, or a damaged one,
+/// after a loss of power costs a question to the driver.
 pub(crate) fn write(folder: &Utf8Path, name: &str, text: &str) -> io::Result<()> {
     let aside = folder.join(format!("{name}.new"));
     let mut file = OpenOptions::new()
@@ -27,9 +28,7 @@ pub(crate) fn write(folder: &Utf8Path, name: &str, text: &str) -> io::Result<()>
         .mode(0o600)
         .open(&aside)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&aside, folder.join(name))?;
-    sync_folder(folder)
+    fs::rename(aside, folder.join(name))
 }
 
 /// Makes the names in a folder durable.
