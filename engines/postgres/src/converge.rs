@@ -150,8 +150,9 @@ impl Work<'_> {
         let mut diff = diff::diff(self.wanted, &sight.live, &sight.before)?;
         spare::take(&mut diff.steps, self.wanted, &sight.live);
         let gone = gone::gone(self.wanted, &sight.live, &diff.record);
+        let noted = diff.record.on_the_way_from(&sight.before);
         if !self.dry_run {
-            self.take(&sight, &diff).await?;
+            self.take(&sight, &diff, &noted).await?;
         }
         if self.prune {
             let ahead = diff.steps.iter().filter(|_| self.dry_run);
@@ -166,7 +167,7 @@ impl Work<'_> {
             diff.kept.extend(gone::told(gone));
         }
         if !self.dry_run {
-            self.remember(&sight.before, &diff.record)?;
+            self.remember(&noted, &diff.record)?;
         }
         Ok(Converged {
             changes: diff.steps.into_iter().map(|step| step.change).collect(),
@@ -234,11 +235,11 @@ impl Work<'_> {
 
     /// Takes all steps. What they make is noted before, so that a crash leaves nothing behind that
     /// nobody knows.
-    async fn take(&self, sight: &Sight, diff: &Diff) -> Result<(), ConvergeError> {
+    async fn take(&self, sight: &Sight, diff: &Diff, noted: &Record) -> Result<(), ConvergeError> {
+        self.remember(&sight.before, noted)?;
         if diff.steps.is_empty() {
             return Ok(());
         }
-        self.remember(&sight.before, &diff.record.on_the_way_from(&sight.before))?;
         let mut taken = 0;
         let result = self.take_each(sight, &diff.steps, &mut taken).await;
         if result.is_err() {
@@ -290,14 +291,22 @@ impl Work<'_> {
     }
 }
 
-/// Takes steps, all or none, unless it is the one that can be in no transaction.
+/// Takes steps, all or none, unless it is the one that can be in no transaction: all at once, and one
+/// by one only to find out which one fails.
 async fn apply(client: &Client, steps: &[Step]) -> Result<(), ConvergeError> {
     if let [step] = steps
         && step.place == Place::Alone
     {
         return take(client, step).await;
     }
-    run(client, "BEGIN").await?;
+    let all = steps.iter().map(|step| step.sql.as_str());
+    let all: Vec<_> = ["BEGIN"].into_iter().chain(all).chain(["COMMIT"]).collect();
+    match run(client, &all.join(";\n")).await {
+        // Then one has to look again first.
+        Err(error) if error.is_overlap() => return Err(error.into()),
+        Err(_) => run(client, "ROLLBACK; BEGIN").await?,
+        Ok(()) => return Ok(()),
+    }
     for step in steps {
         take(client, step).await?;
     }
