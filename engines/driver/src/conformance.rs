@@ -3,11 +3,13 @@
 //! engine.
 //!
 //! [`rules::test`] asks the driver all that the protocol lets one ask, and lives through a life of
-//! one instance. For what only one engine has, [`World`] is an instance in a folder of its own,
+//! one instance, with real clients where a [`Practice`] tells how they are used. For what only one engine has, [`World`] is an instance in a folder of its own,
 //! provisioned by the driver; [`Engine`] runs it exactly as its plan says; [`refused`] runs a
 //! client that is refused.
 
+mod door;
 pub mod engine;
+pub mod practice;
 mod processes;
 pub mod refusal;
 mod report;
@@ -18,6 +20,7 @@ mod wait;
 mod world;
 
 pub use engine::Engine;
+pub use practice::{Client, Practice};
 pub use refusal::{Refusing, refused};
 pub use report::{Finding, Outcome};
 pub use rules::Subject;

@@ -2,6 +2,9 @@
 //! as arrays, so that any bytes survive, errors, and how the clients of it are told where to go. It
 //! must not know which engine is behind it.
 
+#[cfg(feature = "conformance")]
+mod practice;
+
 use std::{
     io::{self, Write},
     time::Duration,
@@ -10,6 +13,9 @@ use std::{
 use doze_contract::{Bytes, Endpoint, plan};
 
 use crate::{Client, Refusal, url};
+
+#[cfg(feature = "conformance")]
+pub use practice::practice;
 
 /// How long to wait for the first command of a client that is refused; a server itself waits for
 /// none when it has too many clients.

@@ -129,6 +129,14 @@ fn not_cloned<E: Error + 'static>((path, error): (Utf8PathBuf, io::Error)) -> Te
     TemplateError::File(path, error)
 }
 
+/// Clones what is in `from` into the empty folder `to`, as [`from_template`] does it.
+#[cfg(feature = "conformance")]
+pub(crate) fn clone(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    clone::folder(from, to).map_err(|(path, error)| {
+        io::Error::new(error.kind(), format!("cannot clone {path}: {error}"))
+    })
+}
+
 /// Makes a template aside, where one may be left that was not finished, and puts it into its place when
 /// it is on the disk.
 fn build<E: Error + 'static>(

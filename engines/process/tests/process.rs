@@ -12,7 +12,9 @@ use std::{
 use doze_contract::plan::Start;
 use doze_driver::{
     Refusal,
-    conformance::{Engine, Refusing, Subject, World, rules, until},
+    conformance::{
+        Client, Engine, Practice, Refusing, Subject, World, practice::python, rules, until,
+    },
 };
 use serde_json::{Map, Value, json};
 
@@ -31,6 +33,7 @@ fn broken(declared: Value) -> Result<Vec<String>, Box<dyn Error>> {
         toolchain: Err("a process has no versions".to_owned()),
         block: block(declared),
         secrets: Vec::new(),
+        practice: Some(practice()),
     })?)
 }
 
@@ -44,7 +47,42 @@ fn the_driver_keeps_every_rule() -> Outcome {
         "stop": { "signal": "SIGINT", "timeout": "3s" },
     });
     assert_eq!(broken(full)?, [""; 0]);
+    let folder = tempfile::tempdir()?;
+    let shelf = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stand-in/shelf");
+    let lazy = json!({
+        "command": "exec \"$SHELF\" \"$PORT\"", "env": { "SHELF": shelf },
+        "cwd": folder.path(), "lazy": true,
+    });
+    assert_eq!(broken(lazy)?, [""; 0]);
     Ok(())
+}
+
+/// curl and Python's own client, against the shelf.
+fn practice() -> Practice {
+    let curl = Client {
+        name: "curl",
+        ask: |plan, store| {
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*"]);
+            if let Some(text) = store {
+                curl.args(["--data-raw", text]);
+            }
+            curl.args(&plan.body.connection.url);
+            curl
+        },
+    };
+    let urllib = Client::in_python("urllib.request", |plan, store| {
+        const SCRIPT: &str = "\
+import sys, urllib.request
+text = sys.argv[2].encode() if sys.argv[2:] else None
+print(urllib.request.urlopen(sys.argv[1], text).read().decode())
+";
+        python(SCRIPT, plan, store)
+    });
+    Practice {
+        clients: vec![Ok(curl), urllib],
+        drift: None,
+    }
 }
 
 #[test]

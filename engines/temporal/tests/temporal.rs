@@ -5,6 +5,7 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     os::unix::net::UnixStream,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -16,7 +17,9 @@ use doze_contract::{
 };
 use doze_driver::{
     Refusal,
-    conformance::{Engine, Refusing, Subject, World, refused, rules, until},
+    conformance::{
+        Client, Engine, Practice, Refusing, Subject, World, practice::python, refused, rules, until,
+    },
 };
 use doze_tests::{engines, needed};
 use serde_json::{Map, Value, json};
@@ -150,13 +153,96 @@ fn the_driver_keeps_every_rule() -> Outcome {
         toolchain: Ok(engine),
         block: full,
         secrets: Vec::new(),
+        practice: Some(practice()),
     })?;
-    // It has no secrets to keep.
+    // It has no secrets to keep, and its tool shows how it is used.
+    let known = [
+        "no key is called password",
+        "it asks nothing before it is told what to ask",
+    ];
     let rest = broken
         .iter()
-        .filter(|rule| !rule.contains("no key is called password"));
+        .filter(|rule| !known.iter().any(|why| rule.contains(why)));
     assert_eq!(rest.collect::<Vec<_>>(), [""; 0]);
     Ok(())
+}
+
+/// The command line tool, which is in Go, and the SDK for Python, which stands on one in Rust.
+fn practice() -> Practice {
+    const TEXT: &str = "text";
+    let tool = Client {
+        name: "temporal",
+        ask: |plan, store| {
+            let mut tool = at(plan);
+            match store {
+                Some(text) => tool
+                    .args(["workflow", "start", "-w", "stored", "--type", "T"])
+                    .args(["--task-queue", "q"])
+                    .args(["--id-conflict-policy", "TerminateExisting"])
+                    .args(["--memo", &format!("{TEXT}={}", json!(text))]),
+                None => tool.args(["workflow", "describe", "-w", "stored", "-o", "json"]),
+            };
+            tool
+        },
+    };
+    let sdk = Client {
+        name: "temporalio",
+        ask: |plan, store| {
+            const SCRIPT: &str = "\
+import asyncio, os, sys
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+async def main(url, text=None):
+    client = await Client.connect(url)
+    if text is None:
+        described = await client.get_workflow_handle('stored').describe()
+        print((await described.memo())['text'])
+    else:
+        await client.start_workflow('T', id='stored', task_queue='q', memo={'text': text},
+            id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING)
+asyncio.run(main(*sys.argv[1:]))
+sys.stdout.flush()
+# Its threads may crash an interpreter that ends in good order.
+os._exit(0)
+";
+            let mut sdk = python(SCRIPT, plan, store);
+            if let Some(packages) = packages() {
+                sdk.env("PYTHONPATH", packages);
+            }
+            sdk.env("PYTHONDONTWRITEBYTECODE", "1");
+            sdk
+        },
+    };
+    let missing = || "temporalio beside Temporal; tests/setup installs it".to_owned();
+    Practice {
+        clients: vec![Ok(tool), packages().map(|_| sdk).ok_or_else(missing)],
+        drift: Some(|plan| {
+            let mut tool = at(plan);
+            tool.args(["operator", "namespace", "update", "-n", "orders"]);
+            tool.args(["--retention", "24h"]);
+            tool
+        }),
+    }
+}
+
+/// What was fetched for Python, if the SDK is there.
+fn packages() -> Option<PathBuf> {
+    let folder = engines::temporal()?.bindir.parent()?.to_owned();
+    folder.join("temporalio").is_dir().then_some(folder)
+}
+
+/// The command line tool of a plan, for its URL.
+fn at(plan: &Plan) -> Command {
+    let program = plan
+        .body
+        .members
+        .first()
+        .and_then(|member| member.program());
+    let mut tool = cli(program.unwrap_or_else(|| "temporal".into()));
+    let url = plan.body.connection.url.as_deref().unwrap_or_default();
+    tool.env("HOME", &plan.paths.run)
+        .env("TEMPORAL_ADDRESS", url);
+    tool
 }
 
 #[test]

@@ -12,7 +12,8 @@ use camino::Utf8Path;
 use doze_contract::{Plan, protocol::Toolchain};
 use doze_driver::{
     Driver, Refusal,
-    conformance::{Engine, Refusing, Subject, World, refused, rules, toolchains},
+    conformance::{Client, Engine, Practice, Refusing, Subject, World, refused, rules, toolchains},
+    resp,
 };
 use doze_engine_valkey::Valkey;
 use serde_json::{Map, Value, json};
@@ -82,9 +83,62 @@ fn the_driver_keeps_every_rule() -> Outcome {
             toolchain: Ok(engine.clone()),
             block: full,
             secrets: ["s3cret", "hidden"].map(str::to_owned).to_vec(),
+            practice: Some(resp::practice()),
         })?;
         assert_eq!(broken, [""; 0], "{}", engine.version);
     }
+    Ok(())
+}
+
+/// The rules that are not kept by the first engine with this block and these clients.
+fn broken_by(declared: Value, practice: Practice) -> Result<Vec<String>, Box<dyn Error>> {
+    let broken = rules::broken(&Subject {
+        program: DRIVER.into(),
+        toolchain: engines().into_iter().next().ok_or_else(String::new),
+        block: block(declared),
+        secrets: vec!["s3cret".to_owned()],
+        practice: Some(practice),
+    })?;
+    let first = |told: &String| told.lines().next().unwrap_or_default().to_owned();
+    Ok(broken.iter().map(first).collect())
+}
+
+#[test]
+fn an_engine_that_forgets_is_found_out() -> Outcome {
+    let declared = json!({ "password": "s3cret", "save": false });
+    assert_eq!(
+        broken_by(declared, resp::practice())?,
+        [
+            "failed   wake: what was stored before the sleep is there",
+            "failed   crash: what was stored is there",
+            "failed   kill -9: what was stored is there",
+            "failed   clone: what was stored is in both",
+            "failed   password: clients are let in with it",
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn a_client_that_is_alone_or_hears_something_else_is_found_out() -> Outcome {
+    let clients = |clients| Practice {
+        clients,
+        drift: None,
+    };
+    let mut both = resp::practice().clients;
+    let declared = json!({ "password": "s3cret" });
+    both.truncate(1);
+    assert_eq!(
+        broken_by(declared.clone(), clients(both.clone()))?,
+        ["not run  client: two that have nothing in common are let in by what the plan says"]
+    );
+    both.push(Ok(Client {
+        name: "echo",
+        ask: |_, _| Command::new("echo"),
+    }));
+    let broken = broken_by(declared, clients(both))?;
+    let expected = "failed   client: what one stores the others have";
+    assert_eq!(broken.first().map(String::as_str), Some(expected));
     Ok(())
 }
 

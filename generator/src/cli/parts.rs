@@ -82,10 +82,10 @@ pub enum DriverCommand {
     /// Put every rule of the driver protocol to a driver, and run its engine
     ///
     /// The engine runs in a temporary folder as the driver's plan says: it is provisioned, booted,
-    /// greeted, converged, stopped, killed. Prints one line a rule: `ok`, `failed` with what was
-    /// expected and what came, or `not run` with the reason. A key that is called `password`,
-    /// `secret` or `token` is given one, to look for it where others could see it. Exits with 1 if
-    /// a rule is broken.
+    /// greeted, converged, stopped, killed, cloned. Prints one line a rule: `ok`, `failed` with what
+    /// was expected and what came, `not run` with the reason, or `none` where the engine has nothing
+    /// of the kind. A key that is called `password`, `secret` or `token` is given one, to look for
+    /// it where others could see it. Exits with 1 if a rule is broken.
     Test {
         /// The driver program
         path: Utf8PathBuf,

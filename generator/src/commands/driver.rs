@@ -43,6 +43,7 @@ pub(super) fn test(
         toolchain,
         block: Map::new(),
         secrets: Vec::new(),
+        practice: None,
     };
     let mut findings = Vec::new();
     let mut printed = Ok(());
@@ -95,7 +96,7 @@ fn as_json(finding: &Finding) -> Value {
     let (outcome, why) = match &finding.outcome {
         Outcome::Kept => ("ok", None),
         Outcome::Broken(why) => ("failed", Some(why)),
-        Outcome::NotRun(why) => ("not run", Some(why)),
+        Outcome::NotRun(why) | Outcome::Missing(why) => ("not run", Some(why)),
         Outcome::Unfit(why) => ("none", Some(why)),
     };
     json!({ "rule": finding.rule, "outcome": outcome, "why": why })

@@ -107,12 +107,9 @@ impl Engine {
 
     /// Stops the members by their stop rules, the last one first, and gives the status of that.
     pub fn stop(self) -> Result<ExitStatus, Box<dyn Error>> {
-        self.stop_each(|plan, running| match &running.member.stop.say {
-            Some(say) => {
-                let _last_words = exchange(upstream(&plan.body)?, &say.0, |_| false)?;
-                Ok(())
-            }
-            None => running.signal(),
+        self.stop_each(|plan, running| {
+            let said = say(plan, &running.member);
+            said.unwrap_or_else(|| running.signal())
         })
     }
 
@@ -121,9 +118,27 @@ impl Engine {
         self.stop_each(|_, running| running.signal())
     }
 
+    /// Has one member die, and stops the others by their stop rules, the last one first.
+    pub fn crash(mut self, member: usize) -> Result<(), Box<dyn Error>> {
+        let crashed = self.running.get_mut(member).ok_or("no such member")?;
+        let pid = pid(&crashed.child)?;
+        kill_process(pid, rustix::process::Signal::KILL)?;
+        // And what is left of its group, before its number may be somebody else's.
+        kill_process_group(pid, rustix::process::Signal::KILL)?;
+        let _status = crashed.wait()?;
+        let _status = self.stop_each(|plan, running| {
+            // One that needs the other may be gone as well, or have nobody to hear it.
+            match say(plan, &running.member) {
+                Some(Ok(())) => Ok(()),
+                Some(Err(_)) | None => running.signal(),
+            }
+        })?;
+        Ok(())
+    }
+
     fn stop_each(
         mut self,
-        stop: impl Fn(&Plan, &Running) -> Result<(), Box<dyn Error>>,
+        stop: impl Fn(&Plan, &mut Running) -> Result<(), Box<dyn Error>>,
     ) -> Result<ExitStatus, Box<dyn Error>> {
         let mut serving = None;
         // One that hangs is still among them, and is killed with them.
@@ -197,7 +212,10 @@ fn leash() -> Vec<String> {
 }
 
 impl Running {
-    fn signal(&self) -> Result<(), Box<dyn Error>> {
+    fn signal(&mut self) -> Result<(), Box<dyn Error>> {
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
         let signal = match self.member.stop.signal {
             Signal::Int => rustix::process::Signal::INT,
             Signal::Kill => rustix::process::Signal::KILL,
@@ -273,6 +291,13 @@ fn ready(
             Err(format!("only an activator sees to {other:?}"))
         }
     }
+}
+
+/// Says what a member has to hear to stop, if it is to be said.
+fn say(plan: &Plan, member: &Member) -> Option<Result<(), Box<dyn Error>>> {
+    let say = member.stop.say.as_ref()?;
+    let said = upstream(&plan.body).and_then(|upstream| exchange(upstream, &say.0, |_| false));
+    Some(said.map(drop).map_err(Into::into))
 }
 
 fn pid(child: &Child) -> Result<Pid, Box<dyn Error>> {

@@ -22,6 +22,8 @@ pub enum Outcome {
     Broken(String),
     /// Nobody knows, and why.
     NotRun(String),
+    /// Nobody knows, for something is not on this machine: what.
+    Missing(String),
     /// It is about something that the engine does not have.
     Unfit(String),
 }
@@ -31,7 +33,7 @@ impl fmt::Display for Finding {
         let (mark, why) = match &self.outcome {
             Outcome::Kept => ("ok", ""),
             Outcome::Broken(why) => ("failed", why.as_str()),
-            Outcome::NotRun(why) => ("not run", why.as_str()),
+            Outcome::NotRun(why) | Outcome::Missing(why) => ("not run", why.as_str()),
             Outcome::Unfit(why) => ("none", why.as_str()),
         };
         write!(f, "{mark:8} {}", self.rule)?;
@@ -47,6 +49,7 @@ impl fmt::Display for Finding {
 pub(super) enum Flaw {
     Broken(String),
     NotRun(String),
+    Missing(String),
     Unfit(String),
 }
 
@@ -110,6 +113,7 @@ impl<'a> Rules<'a> {
                 (Outcome::Broken(why), Err(after))
             }
             Err(Flaw::NotRun(why)) => (Outcome::NotRun(why.clone()), Err(Flaw::NotRun(why))),
+            Err(Flaw::Missing(why)) => (Outcome::Missing(why.clone()), Err(Flaw::Missing(why))),
             Err(Flaw::Unfit(why)) => (Outcome::Unfit(why.clone()), Err(Flaw::Unfit(why))),
         };
         (self.0)(Finding { rule, outcome });

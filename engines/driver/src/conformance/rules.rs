@@ -1,22 +1,30 @@
 //! The rules that every driver has to keep, put to its program. It must not know any engine.
 
 mod blocks;
+mod converging;
 mod description;
 mod plans;
 mod refusals;
 mod running;
+mod secrets;
+mod stage;
 mod talk;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
-    Version,
+    Endpoint, Version,
+    plan::Start,
     protocol::{Description, Toolchain},
 };
 use serde_json::{Map, Value};
 
+use stage::Stage;
+
 use super::{
-    Finding, Outcome, Session, World, WorldError,
+    Finding, Outcome, Practice, Session, World, WorldError,
+    door::Door,
     report::{Flaw, Rules},
+    toolchain::not_shown,
 };
 
 /// A driver to be tested, and with what.
@@ -31,6 +39,9 @@ pub struct Subject {
     /// The texts in it that nobody else may see. Without any, keys that are called `password`,
     /// `secret` or `token` are given some.
     pub secrets: Vec<String>,
+    /// How the engine is used, from somebody who knows it. Without it the rules that take clients
+    /// are not run.
+    pub practice: Option<Practice>,
 }
 
 /// Puts every rule to the test and tells what comes of each.
@@ -62,26 +73,46 @@ pub fn test(subject: &Subject, told: &mut dyn FnMut(Finding)) -> Result<(), Worl
     blocks::check(&mut rules, &world, subject);
     let hello = plans::check(&mut rules, &world, subject);
 
-    let engine = match &subject.toolchain {
-        _ if about.majors.is_empty() => Ok(World::new(program, None)?.at(Vec::new())),
-        Ok(toolchain) => Ok(World::new(program, toolchain)?),
-        Err(why) => Err(Flaw::NotRun(why.clone())),
+    let stage = match &subject.toolchain {
+        _ if about.majors.is_empty() => Ok(stage(World::new(program, None)?, subject)?),
+        Ok(toolchain) => Ok(stage(World::new(program, toolchain)?, subject)?),
+        Err(why) => Err(Flaw::Missing(why.clone())),
     };
-    running::check(&mut rules, engine.as_ref(), subject);
+    running::check(&mut rules, stage.as_ref(), subject);
     refusals::check(&mut rules, program, refusals, &hello);
     Ok(())
 }
 
-/// As [`test`], and gives the rules that are not known to be kept, for the tests of a driver.
+/// The world with a door for its first endpoint. What starts with its project binds its endpoints
+/// itself, and so has none.
+fn stage(world: World, subject: &Subject) -> Result<Stage<'_>, WorldError> {
+    let door = Door::open()?;
+    let mut endpoints = world.endpoints().to_vec();
+    if let Some(first) = endpoints.first_mut() {
+        *first = Endpoint::tcp(door.address())?;
+    }
+    let world = world.at(endpoints);
+    let plan = world.plan("app", &subject.block);
+    let by_itself = plan.is_ok_and(|plan| matches!(plan.body.start, Start::WithProject(_)));
+    let world = if by_itself {
+        world.at(Vec::new())
+    } else {
+        world
+    };
+    Ok(Stage::new(world, door, subject))
+}
+
+/// As [`test`], and gives the rules that are not known to be kept, for the tests of a driver. What
+/// takes a program that is not here is said to be skipped.
 ///
 /// # Errors
 /// As [`test`].
 pub fn broken(subject: &Subject) -> Result<Vec<String>, WorldError> {
     let mut found = Vec::new();
-    test(subject, &mut |finding| {
-        if matches!(finding.outcome, Outcome::Broken(_) | Outcome::NotRun(_)) {
-            found.push(finding.to_string());
-        }
+    test(subject, &mut |finding| match &finding.outcome {
+        Outcome::Broken(_) | Outcome::NotRun(_) => found.push(finding.to_string()),
+        Outcome::Missing(what) => not_shown(&format!("{}: {what}", finding.rule)),
+        Outcome::Kept | Outcome::Unfit(_) => {}
     })?;
     Ok(found)
 }

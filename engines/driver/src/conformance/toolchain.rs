@@ -36,17 +36,23 @@ pub fn toolchains(about: &About) -> Vec<Toolchain> {
 /// `DOZE_TESTS_SKIPPED` names.
 pub fn or_skipped<T>(what: &str, found: Vec<T>) -> Vec<T> {
     if found.is_empty() {
-        let thread = thread::current();
-        let test = thread.name().unwrap_or("a test");
-        let line = format!("NOT SHOWN: {test}: skipped, there is no {what}\n");
-        // Not `eprint!`, which the test harness would keep to itself.
-        drop(io::stderr().write_all(line.as_bytes()));
-        if let Some(path) = env::var_os("DOZE_TESTS_SKIPPED") {
-            let list = OpenOptions::new().create(true).append(true).open(path);
-            drop(list.and_then(|mut list| list.write_all(line.as_bytes())));
-        }
+        not_shown(&format!("skipped, there is no {what}"));
     }
     found
+}
+
+/// Says what the running test does not show, on standard error and in the file that
+/// `DOZE_TESTS_SKIPPED` names.
+pub(super) fn not_shown(what: &str) {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let line = format!("NOT SHOWN: {test}: {what}\n");
+    // Not `eprint!`, which the test harness would keep to itself.
+    drop(io::stderr().write_all(line.as_bytes()));
+    if let Some(path) = env::var_os("DOZE_TESTS_SKIPPED") {
+        let list = OpenOptions::new().create(true).append(true).open(path);
+        drop(list.and_then(|mut list| list.write_all(line.as_bytes())));
+    }
 }
 
 fn look_in(about: &About, folder: &Utf8Path) -> Option<Toolchain> {

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 use super::{Session, SessionError};
+use crate::template;
 
 /// The names of its folders. A folder is called as the user calls the instance, and that may be
 /// anything but a slash or a control character.
@@ -169,11 +170,31 @@ impl World {
 
     /// Checks `block` and plans the instance.
     pub fn plan(&self, instance: &str, block: &Map<String, Value>) -> Result<Plan, WorldError> {
+        self.plan_in(instance, block, self.path(DATA), self.path(RUN))
+    }
+
+    fn plan_in(
+        &self,
+        instance: &str,
+        block: &Map<String, Value>,
+        data: Utf8PathBuf,
+        run: Utf8PathBuf,
+    ) -> Result<Plan, WorldError> {
         let mut session = self.session()?;
         let block = self.checked(&mut session, instance, block)?;
         let call = self.plan_call(instance, block)?;
+        let call = PlanCall { data, run, ..call };
         let body = session.plan(call.clone())?;
         Ok(self.around(call, body))
+    }
+
+    /// Clones the data directory of the stopped instance, and plans another one for it.
+    pub fn clone_of(&self, instance: &str, block: &Map<String, Value>) -> Result<Plan, WorldError> {
+        let (data, run) = (self.path("clone"), self.path("clone.run"));
+        make_folder(&data)?;
+        make_folder(&run)?;
+        template::clone(&self.path(DATA), &data)?;
+        self.plan_in(instance, block, data, run)
     }
 
     /// Has the driver provision the data directory for `plan`, aside and renamed if it is absent.

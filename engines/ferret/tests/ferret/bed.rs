@@ -69,6 +69,21 @@ pub(crate) fn write(path: &Utf8Path, text: &str) -> io::Result<()> {
     File::create(path)?.write_all(text.as_bytes())
 }
 
+/// psql with some SQL for the private Postgres of a plan.
+pub(crate) fn inside(plan: &Plan, sql: &str) -> Command {
+    let members = plan.body.members.iter().flat_map(|member| &member.argv);
+    let server = members
+        .map(Utf8Path::new)
+        .find(|word| word.ends_with("postgres"));
+    let psql = server.map(|server| server.with_file_name("psql"));
+    let mut psql = Command::new(psql.as_deref().unwrap_or(Utf8Path::new("psql")));
+    psql.env_clear().env("PGCLIENTENCODING", "UTF8");
+    psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"]);
+    psql.args(["-d", "postgres", "-U", "postgres", "-c", sql, "-h"]);
+    psql.arg(&plan.paths.run);
+    psql
+}
+
 /// The programs of a Postgres that has the extension.
 fn documentdb() -> Option<Utf8PathBuf> {
     if let Ok(named) = env::var("DOZE_DOCUMENTDB_BINDIR") {
@@ -175,7 +190,7 @@ impl Life {
 
     /// What the private Postgres answers.
     pub(crate) fn sql(&self, sql: &str) -> Result<String, Box<dyn Error>> {
-        let output = self.psql().args(["-U", "postgres", "-c", sql]).output()?;
+        let output = inside(self.plan(), sql).output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into());
         }

@@ -8,7 +8,10 @@ use std::{error::Error, os::unix::net::UnixListener, process::Command};
 use doze_contract::protocol::Action;
 use doze_driver::{
     Driver,
-    conformance::{Engine, Subject, World, or_skipped, refused, rules, toolchains},
+    conformance::{
+        Client, Engine, Practice, Subject, World, or_skipped, practice::python, refused, rules,
+        toolchains,
+    },
 };
 use doze_engine_ferret::Ferret;
 use serde_json::{Value, json};
@@ -48,6 +51,7 @@ fn the_driver_keeps_every_rule_with_documentdb_and_a_stand_in() -> Outcome {
             toolchain: Ok(bed.toolchain.clone()),
             block: block(&declared),
             secrets: vec!["s3cret".to_owned()],
+            practice: Some(inside()),
         })?;
         assert_eq!(broken, [""; 0]);
     }
@@ -58,20 +62,77 @@ fn the_driver_keeps_every_rule_with_documentdb_and_a_stand_in() -> Outcome {
 fn the_driver_keeps_every_rule_with_ferretdb() -> Outcome {
     let what =
         "ferretdb; set DOZE_FERRET_BINDIR to a folder with it and the Postgres of DocumentDB";
-    for engine in or_skipped(what, toolchains(&Ferret::ABOUT)) {
+    let found = toolchains(&Ferret::ABOUT);
+    let mut engines: Vec<_> = found.into_iter().map(Ok).collect();
+    if engines.is_empty() {
+        // What takes no server is shown all the same.
+        engines.push(Err(what.to_owned()));
+    }
+    for toolchain in engines {
         let broken = rules::broken(&Subject {
             program: DRIVER.into(),
-            toolchain: Ok(engine),
+            toolchain,
             block: block(&json!({
-                "database": { "shop": { "collection": { "carts": {
+                "database": { "shop": { "collection": { "empty": {}, "carts": {
                     "index": { "by": { "keys": ["a"] } } } } } },
                 "user": { "app": { "password": "s3cret" } },
             })),
             secrets: vec!["s3cret".to_owned()],
+            practice: Some(Practice {
+                clients: vec![pymongo(), Err("second client of MongoDB".to_owned())],
+                ..inside()
+            }),
         })?;
         assert_eq!(broken, [""; 0]);
     }
     Ok(())
+}
+
+/// Postgres behind the stand-in, which is no document database itself.
+fn inside() -> Practice {
+    let psql = Client {
+        name: "psql, past FerretDB",
+        ask: |plan, store| match store {
+            Some(text) => bed::inside(
+                plan,
+                &format!(
+                    "SELECT documentdb_api.update('shop', '{}')",
+                    json!({ "update": "stored", "updates": [
+                        { "q": { "_id": 1 }, "u": { "$set": { "text": text } }, "upsert": true },
+                    ] })
+                ),
+            ),
+            None => bed::inside(
+                plan,
+                "SELECT documentdb_core.bson_to_json_string(document)
+                 FROM documentdb_api.collection('shop', 'stored')",
+            ),
+        },
+    };
+    Practice {
+        clients: vec![
+            Ok(psql),
+            Err("FerretDB, to be asked as MongoDB is".to_owned()),
+        ],
+        drift: Some(|plan| {
+            bed::inside(
+                plan,
+                "SELECT documentdb_api.drop_collection('shop', 'empty')",
+            )
+        }),
+    }
+}
+
+fn pymongo() -> Result<Client, String> {
+    Client::in_python("pymongo", |plan, store| {
+        const SCRIPT: &str = "\
+import pymongo, sys
+stored = pymongo.MongoClient(sys.argv[1]).shop.stored
+if sys.argv[2:]: stored.replace_one({'_id': 1}, {'text': sys.argv[2]}, upsert=True)
+else: print(stored.find_one()['text'])
+";
+        python(SCRIPT, plan, store)
+    })
 }
 
 /// An acceptance line: `ferret (seeded rows)`.

@@ -1,20 +1,20 @@
 //! A server as its plan says: provisioned, booted, stopped, killed.
 
-use std::{error::Error, fs, io::Write, os::unix::fs::PermissionsExt};
+use std::{error::Error, fs, io::Write, os::unix::fs::PermissionsExt, process::Command};
 
-use doze_driver::conformance::{Engine, Subject, World, rules};
+use doze_driver::conformance::{Client, Engine, Practice, Subject, World, practice::python, rules};
 use serde_json::json;
 
-use crate::world::{Booted, DRIVER, Outcome, block, engines, plan};
+use crate::world::{Booted, DRIVER, Outcome, block, client, engines, plan};
 
 #[test]
 fn the_driver_keeps_every_rule() -> Outcome {
     for engine in engines() {
         let full = block(&json!({
-            "owner": "app", "character_set": "utf8mb4", "collation": "utf8mb4_bin",
-            "user": { "app": { "password": "s3cret-4711" }, "web": { "host": "localhost" } },
-            "database": { "logs": { "character_set": "latin1" } },
-            "grant": [{ "user": "web", "privileges": ["SELECT"], "database": "logs" }],
+            "owner": HOSTILE, "character_set": "utf8mb4", "collation": "utf8mb4_bin",
+            "user": { HOSTILE: { "password": "s3cret-4711" }, "web": { "host": "localhost" } },
+            "database": { "100% _`'": { "character_set": "latin1" } },
+            "grant": [{ "user": "web", "privileges": ["SELECT"], "database": "100% _`'" }],
             "max_connections": 20, "durable": true, "settings": { "sort_buffer_size": "1M" },
         }));
         let broken = rules::broken(&Subject {
@@ -22,10 +22,90 @@ fn the_driver_keeps_every_rule() -> Outcome {
             toolchain: Ok(engine.clone()),
             block: full,
             secrets: vec!["s3cret-4711".to_owned()],
+            practice: Some(practice()),
         })?;
         assert_eq!(broken, [""; 0], "{}", engine.version);
     }
     Ok(())
+}
+
+#[test]
+fn drift_that_is_none_is_found_out() -> Outcome {
+    for engine in engines().into_iter().take(1) {
+        let idle = Practice {
+            drift: Some(|_| Command::new("true")),
+            ..practice()
+        };
+        let broken = rules::broken(&Subject {
+            program: DRIVER.into(),
+            toolchain: Ok(engine),
+            block: block(&json!({
+                "owner": "app",
+                "user": { "app": { "password": "s3cret-4711" }, "web": { "host": "localhost" } },
+            })),
+            secrets: vec!["s3cret-4711".to_owned()],
+            practice: Some(idle),
+        })?;
+        let [drift] = &broken[..] else {
+            return Err(format!("{broken:#?}").into());
+        };
+        assert!(drift.starts_with("failed   drift: ") && drift.ends_with("it is not seen"));
+    }
+    Ok(())
+}
+
+/// A user that is also a text with quotes, and not ASCII.
+const HOSTILE: &str = r#"it's "ü" \ %s $x"#;
+
+/// The client of MariaDB, and `PyMySQL`, which has no code of it.
+fn practice() -> Practice {
+    let mariadb = Client {
+        name: "mariadb",
+        ask: |plan, store| {
+            let sql = match store {
+                Some(text) => format!(
+                    "CREATE OR REPLACE TABLE stored (text TEXT) ENGINE=InnoDB; INSERT INTO stored VALUES ('{text}')"
+                ),
+                None => "SELECT text FROM stored".to_owned(),
+            };
+            let mut mariadb = client(plan);
+            let connection = plan.body.connection.client.iter();
+            for connection in connection {
+                mariadb.args(&connection.args).envs(&connection.env);
+            }
+            mariadb.arg(format!("--execute={sql}"));
+            mariadb
+        },
+    };
+    let pymysql = Client::in_python("pymysql", |plan, store| {
+        const SCRIPT: &str = "\
+import pymysql, sys, urllib.parse
+url = urllib.parse.urlsplit(sys.argv[1])
+server = pymysql.connect(host=url.hostname, port=url.port, user=urllib.parse.unquote(url.username),
+    password=urllib.parse.unquote_to_bytes(url.password), database=urllib.parse.unquote(url.path[1:]),
+    autocommit=True)
+with server.cursor() as cursor:
+    if sys.argv[2:]:
+        cursor.execute('CREATE OR REPLACE TABLE stored (text TEXT) ENGINE=InnoDB')
+        cursor.execute('INSERT INTO stored VALUES (%s)', sys.argv[2])
+    else:
+        cursor.execute('SELECT text FROM stored')
+        print(*cursor.fetchone())
+";
+        python(SCRIPT, plan, store)
+    });
+    Practice {
+        clients: vec![Ok(mariadb), pymysql],
+        drift: Some(|plan| {
+            let password = fs::read_to_string(plan.paths.data.join("superuser-password"));
+            let mut mariadb = client(plan);
+            mariadb
+                .arg(format!("--socket={}", plan.paths.run.join("mariadb.sock")))
+                .args(["--user=doze", "--execute=DROP USER web@localhost"])
+                .env("MYSQL_PWD", password.unwrap_or_default());
+            mariadb
+        }),
+    }
 }
 
 #[test]

@@ -3,18 +3,24 @@
 use camino::Utf8Path;
 use doze_contract::{
     Endpoint, Plan,
-    plan::{Hello, Member, Readiness, Start},
+    plan::{Hello, Readiness, Start},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Subject, needed, properties};
+use super::{Subject, secrets};
 use crate::conformance::{
-    World,
+    World, WorldError,
     report::{Flaw, Rules, demand, same},
 };
 
-/// What a password is in a plan that is made to look for it.
-const SECRET: &str = "xyzzy-4711";
+/// Each is a file name, which is all that a name has to be.
+const NAMES: [&str; 5] = [
+    r#"it's "a" \n %s 100% $HOME ${x} `id`"#,
+    " blank at both ends ",
+    "--größe → 漢字",
+    "#;&@:?=,+|<>*~!^()[]{}",
+    "a name of sixty-three bytes, which is the longest one there is",
+];
 
 /// Puts the rules of plans to the test, and gives what a client of the engine says first.
 pub(super) fn check(
@@ -63,9 +69,21 @@ pub(super) fn check(
         },
     );
     rules.last(
-        "plan: no secret on a command line or in an environment",
-        || seclusion(world, subject),
+        "plan: any name of an instance, if the engine can have it at all",
+        || {
+            for name in NAMES {
+                let plan = match world.plan(name, &subject.block) {
+                    // A problem with it is an answer as well.
+                    Err(WorldError::Problems(_)) => continue,
+                    plan => plan?,
+                };
+                paths(&plan)?;
+                members(&plan)?;
+            }
+            Ok(())
+        },
     );
+    secrets::planned(rules, world, subject);
     plan.and_then(|plan| said_first(plan).cloned())
 }
 
@@ -188,70 +206,4 @@ fn connection(world: &World, plan: &Plan, block: &Map<String, Value>) -> Result<
     demand(other != connection.url, || {
         format!("two endpoints have the URL {other:?}")
     })
-}
-
-/// Command lines can be read by every user of the machine, and environments by whatever the user runs. A
-/// client has no better place for a password than its environment.
-fn seclusion(world: &World, subject: &Subject) -> Result<(), Flaw> {
-    let own = |member: &Member| member.own.is_some();
-    let plan = world.plan("app", &subject.block)?;
-    if plan.body.members.iter().all(own) {
-        return Err(Flaw::unfit("the program is the user's own"));
-    }
-    let (block, secrets) = if subject.secrets.is_empty() {
-        guessed(world, subject)?
-    } else {
-        (subject.block.clone(), subject.secrets.clone())
-    };
-    let plan = world.plan("app", &block)?;
-    let mut words = Vec::new();
-    for member in &plan.body.members {
-        words.extend(&member.argv);
-        words.extend(member.env.iter().flat_map(|(name, value)| [name, value]));
-    }
-    words.extend(
-        plan.body
-            .connection
-            .client
-            .iter()
-            .flat_map(|client| &client.args),
-    );
-    for word in words {
-        demand(secrets.iter().all(|secret| !word.contains(secret)), || {
-            format!("there is one in {word:?}")
-        })?;
-    }
-    Ok(())
-}
-
-/// A block with a secret for each key that is called so, in tables with names as well.
-fn guessed(world: &World, subject: &Subject) -> Result<(Map<String, Value>, Vec<String>), Flaw> {
-    let of = |properties: Vec<(&str, &Value)>| -> Map<_, _> {
-        properties
-            .into_iter()
-            .filter(|(name, property)| is_called(name) && property.get("enum").is_none())
-            .map(|(name, _)| (name.to_owned(), Value::from(SECRET)))
-            .collect()
-    };
-    let mut block = of(properties(world.description()));
-    for (name, property) in properties(world.description()) {
-        let keys = property.pointer("/additionalProperties/properties");
-        let keys = keys.and_then(Value::as_object).into_iter().flatten();
-        let table = of(keys.map(|(name, key)| (name.as_str(), key)).collect());
-        if !table.is_empty() {
-            block.insert(name.to_owned(), json!({ "x": table }));
-        }
-    }
-    if block.is_empty() {
-        let why = "no key is called password, secret or token";
-        return Err(Flaw::NotRun(why.to_owned()));
-    }
-    block.extend(needed(world.description(), &subject.block));
-    Ok((block, vec![SECRET.to_owned()]))
-}
-
-fn is_called(name: &str) -> bool {
-    ["password", "secret", "token"]
-        .iter()
-        .any(|it| name.contains(it))
 }

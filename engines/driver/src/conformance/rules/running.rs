@@ -5,22 +5,23 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use doze_contract::Plan;
 use serde_json::{Map, Value, json};
 
-use super::{Subject, properties};
+use super::{
+    Subject, converging, properties, secrets,
+    stage::{Stage, greets},
+};
 use crate::conformance::{
-    Engine, World,
-    engine::contains,
-    processes,
-    report::{Flaw, Rules, boxed, demand, same},
+    Engine, World, processes,
+    report::{Flaw, Rules, boxed, demand},
 };
 
 /// An instance may be called almost anything.
-const NAME: &str = r#"50% "it's" $HOME \ü"#;
+pub(super) const NAME: &str = r#"50% "it's" $HOME \ü"#;
 
-pub(super) fn check(rules: &mut Rules<'_>, world: Result<&World, &Flaw>, subject: &Subject) {
+pub(super) fn check(rules: &mut Rules<'_>, stage: Result<&Stage<'_>, &Flaw>, subject: &Subject) {
     let block = &subject.block;
-    let world = world.map_err(Clone::clone);
+    let stage = stage.map_err(Clone::clone);
     let plan = rules.rule("provision: a data directory, for its owner alone", || {
-        let world = world.clone()?;
+        let world = &stage.clone()?.world;
         let plan = world.plan(NAME, block)?;
         world.provision(&plan)?;
         let mode = fs::metadata(&plan.paths.data)?.permissions().mode() & 0o777;
@@ -29,23 +30,30 @@ pub(super) fn check(rules: &mut Rules<'_>, world: Result<&World, &Flaw>, subject
         })?;
         Ok(plan)
     });
-    let ready = || Ok((world.clone()?, plan.as_ref().map_err(Clone::clone)?));
+    let ready = || Ok((stage.clone()?, plan.as_ref().map_err(Clone::clone)?));
     rules.last(
         "provision: no harm to what is provisioned, and no process left",
         || {
-            let (world, plan) = ready()?;
-            world.provision(plan)?;
-            let left = processes::of(&world.path(""));
+            let (stage, plan) = ready()?;
+            stage.world.provision(plan)?;
+            let left = processes::of(&stage.world.path(""));
             demand(left.is_empty(), || format!("left: {left:?}"))
         },
     );
     let first = rules.rule(
         "boot: ready in time, and only its owner can connect",
         || {
-            let (world, plan) = ready()?;
-            Engine::boot(world, plan).map_err(boxed)
+            let (stage, plan) = ready()?;
+            let engine = Engine::boot(&stage.world, plan).map_err(boxed)?;
+            stage.lead_to(&engine);
+            Ok(engine)
         },
     );
+    // Its plan says where it listens.
+    let running = || {
+        let engine = first.as_ref().map_err(Clone::clone)?;
+        Ok((stage.clone()?, engine.plan()))
+    };
     rules.last("boot: the hello is answered", || {
         let engine = first.as_ref().map_err(Clone::clone)?;
         if engine.plan().body.hello.is_none() {
@@ -53,14 +61,23 @@ pub(super) fn check(rules: &mut Rules<'_>, world: Result<&World, &Flaw>, subject
         }
         greets(engine)
     });
-    if plan.as_ref().is_ok_and(|plan| plan.body.converge.is_some()) {
-        let running = || {
-            // Its plan says where it listens.
-            let engine = first.as_ref().map_err(Clone::clone)?;
-            Ok((world.clone()?, engine.plan()))
-        };
-        converges(rules, running, &subject.secrets);
-    }
+    converging::check(rules, running, subject);
+    rules.last("client: the program that the plan names is let in", || {
+        let (stage, plan) = running()?;
+        stage.shell(plan)
+    });
+    let stored = rules.rule("client: what one stores the others have", || {
+        let (stage, plan) = running()?;
+        stage.store(plan)
+    });
+    rules.last(
+        "client: two that have nothing in common are let in by what the plan says",
+        || {
+            stored.clone()?;
+            let (stage, plan) = running()?;
+            stage.has_two(plan)
+        },
+    );
     let stopped = rules.rule("stop: as the plan says, in time", || {
         first?.stop().map_err(boxed)?;
         Ok(())
@@ -69,90 +86,116 @@ pub(super) fn check(rules: &mut Rules<'_>, world: Result<&World, &Flaw>, subject
     rules.last(
         "stop: booted again, and stopped by the signal alone, in time",
         || {
-            let engine = boot(again()?)?;
-            engine.stop_by_signal().map_err(boxed)?;
+            let (stage, plan) = again()?;
+            stage.boot(plan)?.stop_by_signal().map_err(boxed)?;
             Ok(())
         },
     );
-    rules.last("kill -9: booted again, and again", || {
-        for _ in 0..2 {
-            let (world, plan) = again()?;
-            let engine = boot((world, plan))?;
-            drop(engine);
-            processes::end_all(&world.path("")).map_err(Flaw::Broken)?;
-        }
-        boot(again()?)?.stop().map_err(boxed)?;
-        Ok(())
-    });
+    wakes(rules, again, &stored);
+    killed(rules, again);
+    let kept = rules.rule(
+        "clone: a copy of a stopped data directory boots beside the original",
+        || cloned(again()?, block),
+    );
+    rules.last("clone: what was stored is in both", || kept?);
+    secrets::check(rules, again, subject);
     rules.last("another fingerprint: provisioned again, and booted", || {
-        let (world, plan) = again()?;
-        let other = changed(world, plan, block);
-        world.provision(&other)?;
-        boot((world, &other))?.stop().map_err(boxed)?;
+        let (stage, plan) = again()?;
+        let other = changed(&stage.world, plan, block);
+        stage.world.provision(&other)?;
+        stage.boot(&other)?.stop().map_err(boxed)?;
         Ok(())
     });
-    if let Ok(world) = world {
+    if let Ok(stage) = stage {
         // What a broken rule may have left; that is told already.
-        drop(processes::end_all(&world.path("")));
+        drop(processes::end_all(&stage.world.path("")));
     }
 }
 
-/// What is declared inside the running engine.
-fn converges<'a>(
+/// What is there at the next wake.
+fn wakes<'a>(
     rules: &mut Rules<'_>,
-    running: impl Fn() -> Result<(&'a World, &'a Plan), Flaw>,
-    secrets: &[String],
+    again: impl Fn() -> Result<(&'a Stage<'a>, &'a Plan), Flaw>,
+    stored: &Result<(), Flaw>,
 ) {
-    let said = rules.rule(
-        "converge: a dry run says what is to be done, and does nothing",
-        || {
-            let (world, plan) = running()?;
-            let said = world.converge(plan, true)?;
-            same(&world.converge(plan, true)?, &said)?;
-            Ok(said)
-        },
-    );
-    let said = said.as_ref().map_err(Clone::clone);
-    rules.last("converge: nothing that it says holds a secret", || {
-        for change in said.clone()? {
-            let text = format!("{} {}", change.object, change.statement);
-            let told = secrets.iter().any(|secret| text.contains(secret));
-            demand(!told, || format!("there is one in {text:?}"))?;
-        }
+    rules.last("wake: what was stored before the sleep is there", || {
+        stored.clone()?;
+        let (stage, plan) = again()?;
+        let engine = stage.boot(plan)?;
+        stage.fetch(engine.plan())?;
+        engine.stop().map_err(boxed)?;
         Ok(())
     });
-    let done = rules.rule("converge: does what the dry run said", || {
-        let (world, plan) = running()?;
-        same(&world.converge(plan, false)?, said.clone()?)
-    });
-    rules.last("converge: a second time has nothing to do", || {
-        done?;
-        let (world, plan) = running()?;
-        same(&world.converge(plan, false)?, &Vec::new())?;
-        same(&world.converge(plan, true)?, &Vec::new())
+    rules.last("wake: nothing is left to converge", || {
+        let (stage, plan) = again()?;
+        if plan.body.converge.is_none() {
+            return Err(Flaw::unfit("the engine has no structure"));
+        }
+        let engine = stage.boot(plan)?;
+        converging::silent(&stage.world, engine.plan())?;
+        engine.stop().map_err(boxed)?;
+        Ok(())
     });
 }
 
-fn boot((world, plan): (&World, &Plan)) -> Result<Engine, Flaw> {
-    let engine = Engine::boot(world, plan).map_err(boxed)?;
-    greets(&engine)?;
-    Ok(engine)
+/// What the death of processes does.
+fn killed<'a>(rules: &mut Rules<'_>, again: impl Fn() -> Result<(&'a Stage<'a>, &'a Plan), Flaw>) {
+    let kept = rules.rule(
+        "crash: one member dead, whichever, the others stop in time, and it boots again",
+        || {
+            let (stage, plan) = again()?;
+            let mut kept = Ok(());
+            for member in 0..plan.body.members.len() {
+                stage.boot(plan)?.crash(member).map_err(boxed)?;
+                kept = kept.and(after_death((stage, plan))?);
+            }
+            Ok(kept)
+        },
+    );
+    rules.last("crash: what was stored is there", || kept?);
+    let kept = rules.rule("kill -9: booted again, and again", || {
+        let (stage, plan) = again()?;
+        let mut kept = Ok(());
+        for _ in 0..2 {
+            drop(stage.boot(plan)?);
+            kept = kept.and(after_death((stage, plan))?);
+        }
+        Ok(kept)
+    });
+    rules.last("kill -9: what was stored is there", || kept?);
 }
 
-/// Whether its hello is answered, if it has one.
-fn greets(engine: &Engine) -> Result<(), Flaw> {
-    let Some(hello) = &engine.plan().body.hello else {
-        return Ok(());
-    };
-    let came = engine.hello().map_err(boxed)?;
-    let ready = &hello.ready.0;
-    demand(contains(&came, ready), || {
-        format!(
-            "expected {}\ncame     {}",
-            ready.escape_ascii(),
-            came.escape_ascii()
-        )
-    })
+/// Boots what died, and gives whether all that was stored is there.
+fn after_death((stage, plan): (&Stage<'_>, &Plan)) -> Result<Result<(), Flaw>, Flaw> {
+    // Who notices the death of another by himself may take his time.
+    processes::end_all(&stage.world.path("")).map_err(Flaw::Broken)?;
+    let engine = stage.boot(plan)?;
+    let kept = stage.fetch(engine.plan());
+    engine.stop().map_err(boxed)?;
+    Ok(kept)
+}
+
+/// Boots a clone beside its original, and gives whether all that was stored is in both.
+fn cloned(
+    (stage, plan): (&Stage<'_>, &Plan),
+    block: &Map<String, Value>,
+) -> Result<Result<(), Flaw>, Flaw> {
+    if plan.body.members.iter().all(|member| member.own.is_some()) {
+        return Err(Flaw::unfit("the data are the user's own"));
+    }
+    let clone = stage.world.clone_of(NAME, block)?;
+    stage.world.provision(&clone)?;
+    let original = stage.boot(plan)?;
+    let clone = stage.boot(&clone)?;
+    if clone.plan().body.converge.is_some() {
+        converging::silent(&stage.world, clone.plan())?;
+    }
+    let kept = stage.fetch(clone.plan());
+    clone.stop().map_err(boxed)?;
+    stage.lead_to(&original);
+    let kept = kept.and_then(|()| stage.fetch(original.plan()));
+    original.stop().map_err(boxed)?;
+    Ok(kept)
 }
 
 /// The plan of a block with another fingerprint: the first that turning a switch or choosing
