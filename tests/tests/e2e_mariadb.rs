@@ -21,6 +21,7 @@ in_both_modes!(
     data_is_there_after_the_next_wake,
     a_client_that_waits_for_the_greeting_wakes_the_server,
     a_wrong_password_gets_the_servers_own_error,
+    who_is_not_let_in_hears_what_the_server_itself_says,
     a_killed_server_is_booted_again_with_all_that_was_committed,
     clients_show_why_a_mariadb_cannot_boot,
     a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps,
@@ -247,6 +248,94 @@ fn a_wrong_password_gets_the_servers_own_error(mode: Mode) {
     ] {
         assert!(!text.contains("s3cret"), "{place}: {text}");
     }
+    shop.project.wait_asleep();
+}
+
+/// The server has no TLS, and sees whoever comes by doze as local.
+fn who_is_not_let_in_hears_what_the_server_itself_says(mode: Mode) {
+    let lines = "user.shop.password = \"s3cret\"\nuser.tls.password = \"other\"";
+    let Some(mut shop) = Shop::new(mode, lines) else {
+        return;
+    };
+    shop.project
+        .declare(&shop.toml(lines).replace("300ms", "1h"));
+    shop.project.up();
+    // From then on it is awake, so that it can be reached past doze as well.
+    assert_eq!(succeed(&mut shop.mariadb("SELECT 1")), "1\n");
+    let plan = shop.project.plan("shop");
+    let direct = plan.paths.run.join("mariadb.sock");
+    let unix = plan.endpoints.iter().find_map(|endpoint| match endpoint {
+        doze_contract::Endpoint::Unix(path) => Some(path.clone()),
+        doze_contract::Endpoint::Tcp(_) => None,
+    });
+    let unix = unix.expect("a unix endpoint");
+    let at = |path: &str| ["--protocol=socket".to_owned(), format!("--socket={path}")];
+    let secret = fs::read_to_string(plan.paths.data.join("superuser-password"));
+    let mut by_hand = shop.mariadb("ALTER USER tls REQUIRE SSL");
+    by_hand.args(at(direct.as_str()));
+    by_hand.args(["--user=doze", "--database=mysql"]);
+    succeed(by_hand.env("MYSQL_PWD", secret.expect("doze's own password")));
+
+    for (user, password, more, says) in [
+        (
+            "shop",
+            "wrong",
+            "",
+            "ERROR 1045 (28000): Access denied for user 'shop'@'localhost' (using password: YES)",
+        ),
+        (
+            "shop",
+            "",
+            "",
+            "ERROR 1045 (28000): Access denied for user 'shop'@'localhost' (using password: NO)",
+        ),
+        (
+            "nobody",
+            "x",
+            "",
+            "ERROR 1045 (28000): Access denied for user 'nobody'",
+        ),
+        (
+            "tls",
+            "other",
+            "",
+            "ERROR 1045 (28000): Access denied for user 'tls'",
+        ),
+        (
+            "shop",
+            "s3cret",
+            "--database=mysql",
+            "ERROR 1044 (42000): Access denied for user 'shop'@'%' to database 'mysql'",
+        ),
+        (
+            "shop",
+            "s3cret",
+            "--ssl-verify-server-cert",
+            "ERROR 2026 (HY000): TLS/SSL error: SSL is required, but the server does not support it",
+        ),
+    ] {
+        let ask = |place: Option<&str>| {
+            let mut client = shop.mariadb("SELECT 1");
+            client.args(place.map(at).into_iter().flatten());
+            client
+                .arg(format!("--user={user}"))
+                .env("MYSQL_PWD", password);
+            refused(client.args(Some(more).filter(|more| !more.is_empty())))
+        };
+        let own = ask(Some(direct.as_str()));
+        assert!(own.contains(says), "{own}");
+        assert_eq!(ask(None), own);
+        assert_eq!(ask(Some(unix.as_str())), own);
+    }
+    for (user, password) in [("nobody", "x"), ("tls", "other")] {
+        let url = shop
+            .url()
+            .replace("shop:s3cret@", &format!("{user}:{password}@"));
+        let said = refused(&mut shop.pymysql_at(&url, "SELECT 1"));
+        let denied = format!("1045 Access denied for user '{user}'@'localhost'");
+        assert!(said.contains(&denied), "{said}");
+    }
+    shop.project.run(&["sleep", "shop"]);
     shop.project.wait_asleep();
 }
 
