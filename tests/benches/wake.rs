@@ -3,7 +3,7 @@
 //! The floor is what nobody can do without: the init system's activation of the smallest service
 //! there is, plus the start of the bare engine with the same flags on the same data. Everything
 //! is measured anew in every round, in turns, because a shared machine is never twice the same.
-//! Times are printed and never asserted.
+//! Times are printed and never asserted. `-- mariadb temporal` measures these engines alone.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -13,6 +13,8 @@
 
 #[path = "support/bare.rs"]
 mod bare;
+#[path = "support/lineup.rs"]
+mod lineup;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/recipe.rs"]
@@ -21,6 +23,8 @@ mod recipe;
 mod samples;
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "support/unit.rs"]
+mod unit;
 
 use std::env;
 use std::path::Path;
@@ -64,7 +68,13 @@ fn main() {
     {
         let took = bare::start(&shop::read(Path::new(plan)));
         println!("{}", took.as_nanos());
-    } else if let Some(shop) = Shop::new() {
+        return;
+    }
+    let kinds: Vec<String> = words
+        .into_iter()
+        .filter(|word| !word.starts_with("--"))
+        .collect();
+    if let Some(shop) = Shop::new(&kinds) {
         benchmark(&shop);
     }
 }
@@ -72,7 +82,7 @@ fn main() {
 fn benchmark(shop: &Shop) {
     println!("wake: connect -> first reply, {ROUNDS} rounds in turns");
     println!("at the start: {}", machine::line());
-    let mut results = [Times::default(), Times::default()];
+    let mut results: Vec<Times> = shop.engines.iter().map(|_| Times::default()).collect();
     for round in 0..=ROUNDS {
         for (subject, times) in shop.engines.iter().zip(&mut results) {
             times.measure(shop, subject, round);
@@ -132,7 +142,8 @@ impl Times {
     }
 
     fn report(&self, subject: &Subject) {
-        let title = format!("{} {}, ms", subject.kind, subject.engine.version);
+        let entry = &subject.entry;
+        let title = format!("{} {}{}, ms", entry.kind, entry.version(), entry.how);
         println!("\n{title:<48}{:>8}{:>8}", "median", "p95");
         let floor = self.echo.whole.plus(&self.bare);
         self.echo.report("echo service, by the init system");
@@ -140,10 +151,18 @@ impl Times {
         line("floor: both", &floor);
         self.hardened.report("doze");
         self.unhardened.report("doze without confinement");
-        self.recipe.report("socket-proxyd and a loop that waits");
+        if subject.recipe.is_some() {
+            self.recipe.report("socket-proxyd and a loop that waits");
+        }
         let ratio = self.hardened.activation.whole.median() / floor.median();
         let verdict = if ratio <= AIM { "met" } else { "not met" };
         println!("  doze / floor: {ratio:.2}; aim at most {AIM}: {verdict}");
+        let [bare, doze] = [&self.bare, &self.hardened.activation.whole];
+        println!(
+            "  doze / bare engine: {:.2} of the median, {:.2} of the p95",
+            doze.median() / bare.median(),
+            doze.p95() / bare.p95()
+        );
         let own = |of: &Activations| of.whole.minus(&of.started).median();
         println!(
             "  without what the init system takes for a process: {:.2}",

@@ -89,6 +89,16 @@ pub fn documentdb() -> Option<PathBuf> {
     named.or(found.map(|tree| tree.join("usr/lib/postgresql/18/bin")))
 }
 
+/// Kvrocks, of which there is no package: `DOZE_KVROCKS_BINDIR`.
+pub fn kvrocks() -> Option<Engine> {
+    asked("DOZE_KVROCKS_BINDIR", "kvrocks", "kvrocks")
+}
+
+/// `FerretDB`, of which there is no package: `DOZE_FERRET_BINDIR`, with the Postgres that it needs.
+pub fn ferret() -> Option<Engine> {
+    asked("DOZE_FERRET_BINDIR", "ferretdb", "ferretdb")
+}
+
 fn asked(variable: &str, server: &str, client: &str) -> Option<Engine> {
     engine(Path::new(&std::env::var_os(variable)?), server, client)
 }

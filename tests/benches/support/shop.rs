@@ -1,9 +1,8 @@
-//! The project that benchmark `wake` measures: a Postgres and a Valkey, each declared twice, and
-//! the echo service beside them, all asleep behind sockets of one private manager.
+//! The project that benchmark `wake` measures: each engine, declared twice, and the echo service
+//! beside them, all asleep behind sockets of one private manager.
 //!
 //! Must not know: rounds and results.
 
-use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -11,13 +10,14 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use doze_contract::{Endpoint, Plan};
-use doze_tests::engines::{self, Engine};
 use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project};
-use doze_tests::{needed, wait_until};
+use doze_tests::wait_until;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::lineup::{Entry, entries};
 use crate::recipe::Recipe;
+use crate::unit;
 
 /// How long the slowest step may take: the first wake, which provisions.
 const BOUND: Duration = Duration::from_mins(1);
@@ -30,20 +30,6 @@ const IDLE_TIMEOUT: &str = "100ms";
 /// some milliseconds ago, which nobody can count on who wakes an instance that has slept.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// The settings of a service that confine its processes begin with one of these.
-const HARDENING: [&str; 10] = [
-    "CapabilityBoundingSet",
-    "LockPersonality",
-    "MemoryDenyWriteExecute",
-    "NoNewPrivileges",
-    "Private",
-    "Protect",
-    "ReadWritePaths",
-    "RestrictAddressFamilies",
-    "RestrictNamespaces",
-    "SystemCall",
-];
-
 /// The project, and the echo service.
 pub(crate) struct Shop {
     project: Project,
@@ -52,13 +38,12 @@ pub(crate) struct Shop {
     helper: PathBuf,
     /// What has to be at rest before something is measured.
     units: Vec<String>,
-    pub(crate) engines: [Subject; 2],
+    pub(crate) engines: Vec<Subject>,
 }
 
 /// An engine of the project.
 pub(crate) struct Subject {
-    pub(crate) engine: Engine,
-    pub(crate) kind: &'static str,
+    pub(crate) entry: Entry,
     /// As doze makes it.
     pub(crate) hardened: Instance,
     /// With what confines its processes taken out of the service.
@@ -66,7 +51,7 @@ pub(crate) struct Subject {
     /// The plan for a copy of the data.
     bare: PathBuf,
     /// The same copy behind the units that one writes by hand.
-    recipe: Option<Recipe>,
+    pub(crate) recipe: Option<Recipe>,
 }
 
 /// An instance of the project.
@@ -85,44 +70,30 @@ pub(crate) struct Activation {
 }
 
 impl Shop {
-    /// Sets everything up and provisions the instances. `None` if this machine lacks something,
-    /// which is said then.
-    pub(crate) fn new() -> Option<Self> {
-        let valkey = needed("a Valkey", engines::valkey())?;
-        let postgres = needed("a Postgres", engines::postgres())?;
-        let project = Project::new(Mode::Systemd, IDLE_TIMEOUT)?;
-        let world = &project.world;
-
-        let mut toml = project.toml(IDLE_TIMEOUT);
-        let ports = [("postgres", "app", &postgres), ("valkey", "cache", &valkey)].map(
-            |(kind, name, engine)| {
-                let (major, port) = (engine.major(), world.port());
-                write!(
-                    toml,
-                    "\n[{kind}.{name}_unhardened]\nversion = {major}\nport = {port}\n"
-                )
-                .expect("memory");
-                port
-            },
-        );
+    /// Sets everything up and provisions the instances, of the engines of these kinds or of all.
+    /// `None` if this machine lacks something, which is said then.
+    pub(crate) fn new(kinds: &[String]) -> Option<Self> {
+        let entries = entries(kinds);
+        let mut project = Project::new(Mode::Systemd, IDLE_TIMEOUT)?;
+        let mut toml = format!("name = \"shop\"\n[defaults]\nidle_timeout = \"{IDLE_TIMEOUT}\"\n");
+        let mut declared = Vec::new();
+        for entry in entries {
+            let bindir = project.world.bindir(&entry.engine);
+            project.set(entry.variable, &bindir);
+            let names = [entry.name.to_owned(), format!("{}_unhardened", entry.name)];
+            let instances = names.map(|name| {
+                let port = entry.declare(&mut toml, &project.world, &name);
+                (name, port)
+            });
+            declared.push((entry, instances));
+        }
         project.declare(&toml);
         project.run(&["generate"]);
-        let engines = [
-            Subject::new(
-                &project,
-                postgres,
-                "postgres",
-                "app",
-                [project.app, ports[0]],
-            ),
-            Subject::new(
-                &project,
-                valkey,
-                "valkey",
-                "cache",
-                [project.cache, ports[1]],
-            ),
-        ];
+        let world = &project.world;
+        let subjects = declared.into_iter();
+        let engines: Vec<_> = subjects
+            .map(|(entry, instances)| Subject::new(&project, entry, instances))
+            .collect();
         for subject in &engines {
             strip(&project, &subject.unhardened.unit("service"));
         }
@@ -159,7 +130,9 @@ impl Shop {
         let world = &self.project.world;
         for subject in &mut self.engines {
             let plan = read(&subject.bare);
-            subject.recipe = Recipe::new(&self.project, &plan, &ready(subject, &plan));
+            if let Some(ready) = ready(&subject.entry, &plan) {
+                subject.recipe = Recipe::new(&self.project, &plan, &ready);
+            }
         }
         world.run(&["systemctl", "--user", "daemon-reload"]);
         for recipe in self.engines.iter().filter_map(|of| of.recipe.as_ref()) {
@@ -272,25 +245,15 @@ impl Shop {
 }
 
 impl Subject {
-    fn new(
-        project: &Project,
-        engine: Engine,
-        kind: &'static str,
-        name: &str,
-        ports: [u16; 2],
-    ) -> Self {
-        let [port, unhardened_port] = ports;
+    fn new(project: &Project, entry: Entry, instances: [(String, u16); 2]) -> Self {
+        let folder = project.world.dir().join("bare").join(entry.name);
+        let [hardened, unhardened] =
+            instances.map(|(name, port)| Instance::new(project, name, port));
         Self {
-            engine,
-            kind,
-            hardened: Instance::new(project, name.to_owned(), port),
-            unhardened: Instance::new(project, format!("{name}_unhardened"), unhardened_port),
-            bare: project
-                .world
-                .dir()
-                .join("bare")
-                .join(name)
-                .join("plan.json"),
+            entry,
+            hardened,
+            unhardened,
+            bare: folder.join("plan.json"),
             recipe: None,
         }
     }
@@ -321,9 +284,15 @@ impl Instance {
     fn last_boot(&self) -> Duration {
         let log = fs::read_to_string(&self.plan.paths.log).expect("a log");
         let told = log.rsplit("is ready after ").next();
-        let told = told.and_then(|rest| rest.split_once("ms\n"));
-        let milliseconds = told.and_then(|(number, _)| number.parse::<f64>().ok());
-        Duration::from_secs_f64(milliseconds.expect("the log tells it") / 1000.0)
+        let told = told
+            .and_then(|rest| rest.lines().next())
+            .unwrap_or_default();
+        let (number, unit) = match told.strip_suffix("ms") {
+            Some(number) => (number, 0.001),
+            None => (told.trim_end_matches('s'), 1.0),
+        };
+        let seconds = number.parse::<f64>().expect("the log tells it") * unit;
+        Duration::from_secs_f64(seconds)
     }
 }
 
@@ -335,22 +304,24 @@ fn greet(port: u16, plan: &Plan) {
     assert!(ready, "{} is joined to a client too early", plan.instance);
 }
 
-/// The shell command that succeeds once an engine answers, as its own manual has it.
-fn ready(subject: &Subject, plan: &Plan) -> String {
+/// The shell command that succeeds once an engine answers, as its own manual has it, for those
+/// that have such a recipe.
+fn ready(entry: &Entry, plan: &Plan) -> Option<String> {
     let Some(Endpoint::Unix(upstream)) = &plan.body.upstream else {
-        panic!("{} listens on TCP", plan.engine)
+        return None;
     };
-    let (folder, name) = (upstream.parent(), upstream.file_name());
-    let (folder, name) = (folder.expect("a folder"), name.expect("a name"));
-    match name.rsplit_once("PGSQL.") {
-        Some((_, port)) => {
-            let program = subject.engine.bindir.join("pg_isready");
-            format!("{} -q -h {folder} -p {port}", program.display())
+    let (folder, name) = (upstream.parent()?, upstream.file_name()?);
+    match entry.kind {
+        "postgres" => {
+            let (_, port) = name.rsplit_once("PGSQL.")?;
+            let program = entry.engine.bindir.join("pg_isready");
+            Some(format!("{} -q -h {folder} -p {port}", program.display()))
         }
-        None => format!(
+        "valkey" => Some(format!(
             "{} -s {upstream} ping | grep -q PONG",
-            subject.engine.client.display()
-        ),
+            entry.engine.client.display()
+        )),
+        _ => None,
     }
 }
 
@@ -379,8 +350,7 @@ fn declare_echo(project: &Project) -> u16 {
 fn strip(project: &Project, unit: &str) {
     let path = project.world.units().join(unit);
     let text = fs::read_to_string(&path).expect("a unit");
-    let confines = |line: &&str| HARDENING.iter().any(|key| line.starts_with(key));
-    let (out, kept): (Vec<_>, Vec<_>) = text.lines().partition(confines);
+    let (out, kept): (Vec<_>, Vec<_>) = text.lines().partition(|line| unit::confines(line));
     assert!(!out.is_empty(), "nothing confines {unit}");
     project.world.write(path, &(kept.join("\n") + "\n"));
 }
