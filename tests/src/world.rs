@@ -371,14 +371,25 @@ impl World {
             return engine.bindir.clone();
         }
         let root = engine.bindir.parent().unwrap_or(&engine.bindir);
-        let copy = self
-            .dir()
-            .join("engines")
-            .join(root.file_name().unwrap_or_default());
-        if !copy.is_dir() {
-            tree::link_or_copy_all(root, &copy);
+        self.copied(root).join("bin")
+    }
+
+    /// A folder that the world's user can read: itself, or a copy in the world likewise.
+    pub fn readable(&self, folder: &Path) -> PathBuf {
+        if tree::is_public(folder) {
+            folder.to_path_buf()
+        } else {
+            self.copied(folder)
         }
-        copy.join("bin")
+    }
+
+    fn copied(&self, folder: &Path) -> PathBuf {
+        let name = folder.file_name().unwrap_or_default();
+        let copy = self.dir().join("engines").join(name);
+        if !copy.is_dir() {
+            tree::link_or_copy_all(folder, &copy);
+        }
+        copy
     }
 
     /// Takes the world down.

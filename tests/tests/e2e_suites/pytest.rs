@@ -1,10 +1,9 @@
 //! Suites that pytest runs. It must not know what they are about.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use doze_tests::engines::Engine;
 use doze_tests::project::output;
 use doze_tests::{World, needed, programs};
 
@@ -20,12 +19,7 @@ const OUTCOMES: &str = include_str!("../../suites/outcomes.py");
 pub(crate) fn fetched(world: &World, name: &str) -> Option<PathBuf> {
     let folder = programs::target().join("engines").join(name);
     needed(name, folder.is_dir().then_some(()))?;
-    let bin = world.bindir(&Engine {
-        bindir: folder.join("bin"),
-        version: String::new(),
-        client: PathBuf::new(),
-    });
-    bin.parent().map(Path::to_path_buf)
+    Some(world.readable(&folder))
 }
 
 /// The tests of a Python package, and the packages that they need.
