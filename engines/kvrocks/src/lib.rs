@@ -6,19 +6,26 @@
 mod block;
 mod config;
 mod describe;
+mod listen;
 mod plan;
 
 use std::io;
 
+use camino::Utf8PathBuf;
 use doze_contract::{
     plan::Body,
     protocol::{Check, Checked, PlanCall},
 };
 use doze_driver::{About, Client, Driver, PlanError, Refusal, resp};
 
+pub use listen::{LISTEN, ListenError, listen};
+
 /// The driver.
-#[derive(Debug, Clone, Copy)]
-pub struct Kvrocks;
+#[derive(Debug, Clone)]
+pub struct Kvrocks {
+    /// The program of this driver, which a plan may start the server through.
+    pub program: Utf8PathBuf,
+}
 
 /// Why a call could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +45,7 @@ impl Driver for Kvrocks {
     }
 
     fn plan(&self, call: &PlanCall) -> Result<Body, Error> {
-        Ok(plan::body(call)?)
+        Ok(plan::body(call, &self.program)?)
     }
 
     fn refuse(&self, refusal: &Refusal, client: &mut Client) -> io::Result<()> {

@@ -4,14 +4,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use camino::Utf8Path;
 use doze_contract::{
-    Bytes,
-    plan::{Body, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
+    Bytes, Endpoint,
+    plan::{Body, ConfigFile, Connection, Hello, Member, OpenTo, Readiness, Signal, Start, Stop},
     protocol::{PlanCall, Toolchain},
 };
 use doze_driver::{PlanError, plan, resp};
 use serde_json::json;
 
-use crate::{block::Block, config, describe::SOCKET_NAME};
+use crate::{
+    block::Block,
+    config::{self, Listen},
+    describe::SOCKET_NAME,
+    listen::LISTEN,
+};
 
 /// The name of the configuration file in the `run` folder.
 const CONFIG: &str = "kvrocks.conf";
@@ -23,7 +28,7 @@ const READY_WITHIN: Duration = Duration::from_mins(5);
 /// nothing: all that it has written is in its log.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
+pub(crate) fn body(call: &PlanCall, driver: &Utf8Path) -> Result<Body, PlanError> {
     let block: Block = plan::block(call)?;
     let endpoint = plan::endpoint(call)?;
     let toolchain = plan::toolchain(call)?;
@@ -31,19 +36,22 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     // AUTH of this server takes no name.
     let user = password.map(|password| ("", password));
     let config = call.run.join(CONFIG);
-    let socket = call.run.join(SOCKET_NAME);
+    let listen = Listen {
+        socket: &call.run.join(SOCKET_NAME),
+        taken: taken(call),
+    };
     Ok(Body {
         provision: plan::provision("kvrocks", &json!({}))?,
         converge: None,
         files: vec![ConfigFile {
             path: config.clone(),
-            text: config::text(&block, &call.run, &socket, &call.data),
+            text: config::text(&block, &call.run, &listen, &call.data),
         }],
-        members: vec![server(call, toolchain, &config)],
+        members: vec![server(call, toolchain, &config, driver)],
         upstream: Some(plan::upstream(call, SOCKET_NAME)?),
         chosen: None,
         side: Vec::new(),
-        takes_sockets: false,
+        takes_sockets: listen.taken.is_some(),
         hello: Some(Hello {
             send: resp::as_user(password, &["PING"]),
             ready: Bytes::from("+PONG\r\n"),
@@ -62,14 +70,26 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     })
 }
 
-fn server(call: &PlanCall, toolchain: &Toolchain, config: &Utf8Path) -> Member {
+/// The port of the socket that the server takes and accepts clients on itself: where nobody has to look
+/// at who they are, and there is no other of its kind, for it takes one.
+fn taken(call: &PlanCall) -> Option<u16> {
+    let tcp = call.endpoints.iter().filter_map(|endpoint| match endpoint {
+        Endpoint::Tcp(address) => Some(address.port()),
+        Endpoint::Unix(_) => None,
+    });
+    match *tcp.collect::<Vec<_>>() {
+        [port] if call.open_to == OpenTo::All => Some(port),
+        _ => None,
+    }
+}
+
+fn server(call: &PlanCall, toolchain: &Toolchain, config: &Utf8Path, driver: &Utf8Path) -> Member {
+    let words = [toolchain.server.as_str(), "-c", config.as_str()];
+    let through = [driver.as_str(), LISTEN];
+    let through = through.into_iter().filter(|_| taken(call).is_some());
     Member {
         name: "kvrocks".to_owned(),
-        argv: vec![
-            toolchain.server.to_string(),
-            "-c".to_owned(),
-            config.to_string(),
-        ],
+        argv: through.chain(words).map(str::to_owned).collect(),
         env: BTreeMap::new(),
         own: None,
         cwd: call.data.clone(),
