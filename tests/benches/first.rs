@@ -100,7 +100,7 @@ fn wait_for_spare(plan: &Plan) -> PathBuf {
         let entries = plan.paths.templates.read_dir_utf8();
         let entries: Vec<_> = entries.map_err(|error| error.to_string())?.collect();
         let mut entries = entries.into_iter().flatten();
-        let spare = entries.find(|entry| entry.file_name().ends_with(".spare"));
+        let spare = entries.find(|entry| entry.path().extension() == Some("spare"));
         let spare = spare.ok_or("there is none")?;
         Ok(spare.into_path().into_std_path_buf())
     })
