@@ -188,7 +188,8 @@ fn a_fresh_project_works_at_once() {
         "--",
         "sh",
         "-c",
-        "psql -XAtq \"$DATABASE_URL\" -c 'select 1'",
+        // Which of the databases has the short name depends on what is installed.
+        "psql -XAtq \"$(doze url app)\" -c 'select 1'",
     ]);
     assert_eq!(succeed(&mut ping).trim_end(), "1");
     succeed(&mut doze(&["down"]));
