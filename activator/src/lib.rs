@@ -25,6 +25,7 @@ mod limits;
 mod lock;
 mod log;
 mod message;
+mod moment;
 mod notify;
 mod orphans;
 mod peer;

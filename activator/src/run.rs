@@ -21,7 +21,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
     log::Log,
     machine::{Action, Event, State, Timer, step},
     message::{Message, Teller},
+    moment::{until, until_past},
     notify::{self, StatusText},
     orphans,
     peer::{self, Verdict},
@@ -584,20 +585,5 @@ impl Instance {
             revision: self.plan.revision.clone(),
             error: self.error.clone(),
         }
-    }
-}
-
-/// Waits until then, or for ever.
-async fn until(then: Option<Instant>) {
-    match then {
-        Some(then) => sleep_until(then).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits until then, or not at all.
-async fn until_past(then: Option<Instant>) {
-    if let Some(then) = then {
-        sleep_until(then).await;
     }
 }
