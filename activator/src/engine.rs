@@ -120,7 +120,8 @@ pub(crate) async fn live(
                 ..
             } = &mut engine;
             let replenish = async {
-                if let (true, Some(lock)) = (is_new, lock) {
+                let wanted = is_new && plan.body.provision.replenishes;
+                if let Some(lock) = lock.as_ref().filter(|_| wanted) {
                     provision::replenish(&plan, lock, helper, &log).await;
                 }
                 pending::<()>().await;

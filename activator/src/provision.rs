@@ -81,7 +81,7 @@ pub(crate) async fn ensure(
 }
 
 /// Has the driver make ahead what the next new data directory is made of. That it failed is no matter:
-/// a driver need not know how, and the next one is made all the same.
+/// the next one is made all the same.
 pub(crate) async fn replenish(plan: &Source, lock: &Lock, helper: &mut Option<Process>, log: &Log) {
     let asked = driver::ask(plan, lock, ("replenish", ""), helper, log);
     drop(asked.await);

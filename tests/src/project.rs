@@ -301,6 +301,28 @@ impl Project {
         });
     }
 
+    /// Waits until what the next new Postgres begins with is made ahead, which the first one of all
+    /// has done, and whoever made it is gone.
+    #[track_caller]
+    pub fn wait_for_spare(&self) {
+        let templates = self.plan("app").paths.templates;
+        wait_until("a clone of the template", BOUND, || {
+            let names = templates
+                .read_dir_utf8()
+                .map_err(|error| error.to_string())?;
+            let mut names = names.flatten();
+            let processes = self.processes();
+            let mut drivers = processes.iter();
+            if names.any(|entry| entry.path().extension() == Some("spare"))
+                && !drivers.any(|process| process.command.contains("doze-driver-"))
+            {
+                Ok(())
+            } else {
+                Err(process::list(&processes))
+            }
+        });
+    }
+
     /// Whether something accepts connections on a port of the project.
     pub fn accepts(&self, port: u16) -> bool {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

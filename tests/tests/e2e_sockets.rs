@@ -86,7 +86,7 @@ for line in sys.stdin:
         "check": lambda call: {"block": call["block"], "problems": []},
         "plan": plan,
     }
-    said = verb if verb in ("provision", "replenish") else {verb: answer[verb](question)}
+    said = verb if verb == "provision" else {verb: answer[verb](question)}
     print(json.dumps({"answer": said}), flush=True)
 "#;
 

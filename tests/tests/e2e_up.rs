@@ -31,6 +31,7 @@ fn a_second_up_prints_nothing_writes_nothing_restarts_nothing() {
     let Some(project) = project() else { return };
     project.run(&["wake", "app"]);
     project.run(&["wake", "cache"]);
+    project.wait_for_spare();
     let awake = project.processes();
     let (home, runtime) = (
         project.world.home(),

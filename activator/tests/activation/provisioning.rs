@@ -10,7 +10,6 @@ use crate::world::{World, ask, put, until};
 /// Notes each call beside itself and leaves a mark in the directory that it is given.
 const DRIVER: &str = r#"#!/bin/sh
 IFS= read -r request
-case $request in *'{"replenish":'*) echo '{"answer":"replenish"}'; exit;; esac
 data=$(printf %s "$request" | sed -n 's/.*"data":"\([^"]*\)","fresh":\(true\|false\)}.*/\1/p')
 fresh=$(printf %s "$request" | sed -n 's/.*"fresh":\(true\|false\)}.*/\1/p')
 echo "fresh=$fresh LISTEN_FDS=$LISTEN_FDS LISTEN_FDNAMES=$LISTEN_FDNAMES" >> "$0.calls"
@@ -76,6 +75,31 @@ fn data_is_made_once_and_brought_up_to_date_when_the_fingerprint_changes() {
         "fresh=true LISTEN_FDS= LISTEN_FDNAMES=\nfresh=false LISTEN_FDS= LISTEN_FDNAMES=\n"
     );
     assert!(world.log().contains("made "), "{}", world.log());
+}
+
+/// The driver is asked for it by whoever had new data made, when nobody waits, and by nobody else.
+#[test]
+fn what_the_next_new_data_begin_with_is_made_ahead() {
+    let mut world = world();
+    world.plan.body.provision.replenishes = true;
+    let ahead = r#"case $request in *'{"replenish":'*)
+        echo ahead >> "$0.calls"; echo '{"answer":"replenish"}'; exit;;
+        esac"#;
+    world.drive(&DRIVER.replacen("data=", &format!("{ahead}\ndata="), 1));
+    let calls = || read(&world, "fake-driver.calls");
+    let client = world.connect();
+    let activator = world.activate();
+    ask(&client, "PING\r\n", "+PONG\r\n");
+    until("a call", || match calls() {
+        calls if calls.ends_with("\nahead\n") => Ok(()),
+        calls => Err(calls),
+    });
+    drop(client);
+    assert_eq!(activator.exit(), Some(0));
+    let before = calls();
+    assert_eq!(before.lines().count(), 2, "{before}");
+    wakes(&world);
+    assert_eq!(calls(), before);
 }
 
 #[test]

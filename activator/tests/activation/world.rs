@@ -358,6 +358,7 @@ fn redis_body(run: &Utf8PathBuf, data: &Utf8PathBuf) -> Body {
         provision: Provision {
             fingerprint: String::from("one"),
             block: Opaque::new(&()).unwrap(),
+            replenishes: false,
         },
         converge: None,
         files: vec![ConfigFile {

@@ -308,6 +308,10 @@ pub struct Provision {
     pub fingerprint: String,
     /// The normalised block, for the driver's own use.
     pub block: Opaque,
+    /// The driver is able to make ahead what the next new data directory is made of, and is asked to
+    /// when an engine with a new one is ready.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub replenishes: bool,
 }
 
 /// What must be true of the structure in the engine: roles, schemas, buckets.

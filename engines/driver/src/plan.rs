@@ -64,6 +64,7 @@ pub fn provision(
     Ok(Provision {
         fingerprint: fingerprint.into(),
         block: Opaque::new(facts).map_err(PlanError::Facts)?,
+        replenishes: false,
     })
 }
 

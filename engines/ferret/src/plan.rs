@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::Utf8Path;
 use doze_contract::{
     Bytes, Endpoint,
-    plan::{Body, Client, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop},
+    plan::{
+        Body, Client, ConfigFile, Connection, Hello, Member, Provision, Readiness, Signal, Start,
+        Stop,
+    },
     protocol::{PlanCall, Toolchain},
 };
 use doze_driver::{PlanError, plan, url};
@@ -69,7 +72,10 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
     };
     let (name, password) = user.unwrap_or_default();
     Ok(Body {
-        provision: plan::provision(facts.fingerprint(), &facts)?,
+        provision: Provision {
+            replenishes: true,
+            ..plan::provision(facts.fingerprint(), &facts)?
+        },
         converge: Some(plan::converge(&structure, CONVERGE_WITHIN)?),
         files: vec![
             file(CONFIG, config::text(block.durable, &call.run)),

@@ -6,7 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Bytes, Endpoint,
     plan::{
-        Body, Client, ConfigFile, Connection, Hello, Member, OpenTo, Readiness, Signal, Start, Stop,
+        Body, Client, ConfigFile, Connection, Hello, Member, OpenTo, Provision, Readiness, Signal,
+        Start, Stop,
     },
     protocol::{PlanCall, Toolchain},
 };
@@ -53,7 +54,10 @@ pub(crate) fn body(call: &PlanCall, driver: &Utf8Path) -> Result<Body, PlanError
     };
     let takes_sockets = takes_sockets(call);
     Ok(Body {
-        provision: plan::provision(facts.fingerprint(), &facts)?,
+        provision: Provision {
+            replenishes: true,
+            ..plan::provision(facts.fingerprint(), &facts)?
+        },
         converge: Some(plan::converge(&structure, CONVERGE_WITHIN)?),
         files: vec![ConfigFile {
             path: call.run.join(CONFIG),

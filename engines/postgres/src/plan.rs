@@ -6,7 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{
     Bytes, Endpoint,
     plan::{
-        Body, Chosen, Client, ConfigFile, Connection, Hello, Member, Readiness, Signal, Start, Stop,
+        Body, Chosen, Client, ConfigFile, Connection, Hello, Member, Provision, Readiness, Signal,
+        Start, Stop,
     },
     protocol::{PlanCall, Toolchain},
 };
@@ -69,7 +70,10 @@ pub(crate) fn body(call: &PlanCall) -> Result<Body, PlanError> {
         None => config::hba(major, without_password(&structure, owner)),
     };
     Ok(Body {
-        provision: plan::provision(facts.fingerprint(), &facts)?,
+        provision: Provision {
+            replenishes: true,
+            ..plan::provision(facts.fingerprint(), &facts)?
+        },
         converge: Some(plan::converge(&structure, CONVERGE_WITHIN)?),
         files: vec![
             file(CONFIG, config::text(major, &block, files)),

@@ -187,12 +187,14 @@ impl Stage {
         });
     }
 
-    /// Throws the data away, so that the next boot provisions.
+    /// Throws the data away, and the templates, so that the next boot provisions from nothing.
     pub(crate) fn forget(&mut self) {
         self.sleep();
-        let data = self.plan().paths.data;
-        if data.as_std_path().try_exists().expect("our directory") {
-            std::fs::remove_dir_all(&data).expect("our directory");
+        let paths = self.plan().paths;
+        for folder in [paths.data, paths.templates] {
+            if folder.as_std_path().try_exists().expect("our directory") {
+                std::fs::remove_dir_all(&folder).expect("our directory");
+            }
         }
         self.acknowledged = 0;
     }

@@ -31,6 +31,7 @@ fn an_unchanged_project_is_silent_wakes_nobody_and_writes_nothing(mode: Mode) {
     assert!(changed.is_empty(), "{changed:?}");
 
     project.run(&["wake", "app"]);
+    project.wait_for_spare();
     let mut guest = Guest::of(&project, "cache");
     // The first session after a change has Postgres write its caches.
     assert_settled(&project);
