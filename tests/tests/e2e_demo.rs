@@ -30,12 +30,12 @@ fn demo_with(world: &World, change: impl FnOnce(&mut Command)) -> String {
     for engine in ["app (postgres)", "cache (valkey)"] {
         assert!(text.contains(engine), "{text}");
     }
-    assert_eq!(
-        text.matches("asleep            0 processes").count(),
-        4,
-        "{text}"
-    );
-    assert_eq!(text.matches("until the first reply").count(), 4, "{text}");
+    // Other engines may be installed as well; each is shown twice.
+    let shown = 2 * text.matches(" on 127.0.0.1:").count();
+    assert!(shown >= 4, "{text}");
+    for line in ["asleep            0 processes", "until the first reply"] {
+        assert_eq!(text.matches(line).count(), shown, "{text}");
+    }
     let alive = process::list(&world.processes());
     assert!(alive.is_empty(), "{text}{alive}");
     let look = "find . ../tmp ../run -name systemd -prune -o -name 'doze-*' -print";
