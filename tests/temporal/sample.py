@@ -1,6 +1,7 @@
 """A sample of a worker and its clients: sample.py ADDRESS NAMESPACE COMMAND [ID]."""
 
 import asyncio
+import os
 import sys
 from datetime import timedelta
 
@@ -76,3 +77,6 @@ async def main(address: str, namespace: str, command: str, name: str = "") -> No
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
+    # The threads of the SDK may be at work still, and die of an interpreter that ends.
+    sys.stdout.flush()
+    os._exit(0)

@@ -160,7 +160,10 @@ fn a_project_comes_up_from_a_registry_alone_and_then_without_it() {
         succeed(&mut doze(&user, &["store", "verify"])),
         "everything is as it was when it was verified\n"
     );
-    // What a plan or a lock names is not removed.
+    // What a plan or a lock names is not removed, and templates are made anew.
+    let removed = succeed(&mut doze(&user, &["store", "gc"]));
+    let mut removed = removed.lines();
+    assert!(removed.all(|line| line.contains("/templates/postgres-")));
     assert_eq!(succeed(&mut doze(&user, &["store", "gc"])), "");
 
     let other = World::new();
