@@ -341,7 +341,7 @@ fn a_dependency_sleeps_when_the_program_that_needs_it_has_ended() {
 
 #[test]
 fn one_that_has_done_its_work_is_not_woken_again_by_those_that_needed_it() {
-    let migrate = World::process("echo done");
+    let migrate = World::process(WAITS);
     let mut app = World::process(WAITS);
     app.plan.instance = InstanceName::new("app").unwrap();
     app.plan.holds = vec![Dependency {
@@ -351,8 +351,11 @@ fn one_that_has_done_its_work_is_not_woken_again_by_those_that_needed_it() {
         ready_within: Duration::from_secs(20),
         runs_by_itself: true,
     }];
-    let activator = app.activate();
-    assert_eq!(migrate.activate().exit(), Some(2));
+    let (activator, work) = (app.activate(), migrate.activate());
+    // Nobody would activate it again for who came too late.
+    migrate.until_status(|status| status.holds == 1);
+    put(migrate.folder.path().join("go"), "0");
+    assert_eq!(work.exit(), Some(2));
     up(&app);
     put(app.folder.path().join("go"), "0");
     assert_eq!(activator.exit(), Some(2));
