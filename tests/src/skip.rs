@@ -14,7 +14,7 @@ pub fn skip(reason: &str) {
     say("SKIPPED", reason);
 }
 
-/// Says what the running test cannot show on the kernel of this machine. No setup could help, so it
+/// Says what the running test cannot show on this machine. No setup could help, so it
 /// is listed like the others, and fails nothing.
 pub fn unshown(reason: &str) {
     say("NOT SHOWN", reason);
