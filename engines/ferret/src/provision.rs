@@ -2,17 +2,15 @@
 //! extension in it. No server and no client is needed for it: `postgres --single` takes the
 //! statements. It must not know how the server is run.
 
-use std::{
-    convert::Infallible,
-    fs,
-    io::{self, Write},
-    process::{Command, ExitStatus, Stdio},
-};
+use std::{convert::Infallible, fs, io};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Plan, Version, protocol::ProvisionCall};
-use doze_driver::template::{self, TemplateError};
+use doze_driver::{
+    program::{RunError, run},
+    template::{self, TemplateError},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -87,25 +85,15 @@ pub enum ProvisionError {
     /// A file or folder of the data directory.
     #[error("cannot prepare {0}")]
     File(Utf8PathBuf, #[source] io::Error),
-    /// A program cannot be run.
-    #[error("cannot run {0}")]
-    Start(Utf8PathBuf, #[source] io::Error),
+    /// A program of Postgres.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// A server does not tell its version.
     #[error("{0} does not tell its version, but `{1}`")]
     Version(Utf8PathBuf, String),
     /// There is no clone for the next one.
     #[error(transparent)]
     Spare(#[from] TemplateError<Infallible>),
-    /// A program failed.
-    #[error("{program} failed with {status}: {output}")]
-    Failed {
-        /// The program.
-        program: Utf8PathBuf,
-        /// How it ended.
-        status: ExitStatus,
-        /// What it printed on standard error.
-        output: String,
-    },
 }
 
 pub(crate) fn provision(call: &ProvisionCall) -> Result<(), ProvisionError> {
@@ -143,13 +131,18 @@ fn read(plan: &Plan) -> Result<(Facts, &Utf8Path), ProvisionError> {
 fn make(postgres: &Utf8Path, folder: &Utf8Path) -> Result<(), ProvisionError> {
     let cluster = folder.join(CLUSTER);
     let arguments = [&["-D", cluster.as_str()], INITDB].concat();
-    run(&postgres.with_file_name("initdb"), &arguments, "")?;
+    run(
+        &postgres.with_file_name("initdb"),
+        &arguments,
+        &environment(),
+        "",
+    )?;
     single(postgres, folder, EXTENSION, true)
 }
 
 /// The version that the server says it has.
 fn version(postgres: &Utf8Path) -> Result<Version, ProvisionError> {
-    let said = run(postgres, &["--version"], "")?;
+    let said = run(postgres, &["--version"], &environment(), "")?;
     Version::find_in(&said).ok_or_else(|| ProvisionError::Version(postgres.to_owned(), said))
 }
 
@@ -187,34 +180,7 @@ fn single(
         set("fsync=off");
     }
     arguments.push("postgres");
-    run(postgres, &arguments, &format!("{statements}\n"))?;
+    let statements = format!("{statements}\n");
+    run(postgres, &arguments, &environment(), &statements)?;
     Ok(())
-}
-
-/// Runs `program` with nothing of our environment and gives what it prints on standard output.
-/// `input` is short enough for the buffer of a pipe.
-fn run(program: &Utf8Path, arguments: &[&str], input: &str) -> Result<String, ProvisionError> {
-    let failed = |error| ProvisionError::Start(program.to_owned(), error);
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(environment())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // A program that left before it read its input has said why.
-        drop(pipe.write_all(input.as_bytes()));
-    }
-    let output = child.wait_with_output().map_err(failed)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(ProvisionError::Failed {
-        program: program.to_owned(),
-        status: output.status,
-        output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
 }

@@ -33,7 +33,7 @@ use doze_contract::{
 use doze_driver::{About, Client, Driver, PlanError, Refusal};
 
 pub use converge::ConvergeError;
-pub use provision::{ProvisionError, RunError};
+pub use provision::ProvisionError;
 pub use session::ServerError;
 pub use tls::TlsError;
 

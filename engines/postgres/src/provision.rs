@@ -2,8 +2,6 @@
 //! and what TLS needs. All roles and databases come over the wire, when the server runs. It must not
 //! know how that is.
 
-mod run;
-
 use std::{
     convert::Infallible,
     fs::{self, OpenOptions},
@@ -18,18 +16,19 @@ use doze_contract::{
     plan::Paths,
     protocol::{ProvisionCall, Toolchain},
 };
-use doze_driver::template::{self, TemplateError};
+use doze_driver::{
+    program::{RunError, run},
+    template::{self, TemplateError},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    plan::{CLUSTER, SUPERUSER},
+    plan::{CLUSTER, SUPERUSER, environment},
     scram, spare,
     sql::{identifier, literal},
     tls::{self, TlsError},
 };
-pub use run::RunError;
-use run::run;
 
 /// The file in the data directory with the password of the superuser, which nobody but this driver
 /// has a use for.
@@ -175,7 +174,12 @@ pub(crate) fn secret(paths: &Paths) -> Result<String, ProvisionError> {
 fn make(server: &Utf8Path, folder: &Utf8Path) -> Result<(), ProvisionError> {
     let cluster = folder.join(CLUSTER);
     let arguments = [&["-D", cluster.as_str()], INITDB].concat();
-    run(&server.with_file_name("initdb"), &arguments, "")?;
+    run(
+        &server.with_file_name("initdb"),
+        &arguments,
+        &environment(),
+        "",
+    )?;
     let mut random = [0; 24];
     getrandom::fill(&mut random)?;
     let password = BASE64_URL_SAFE_NO_PAD.encode(random);
@@ -208,7 +212,8 @@ fn make(server: &Utf8Path, folder: &Utf8Path) -> Result<(), ProvisionError> {
         "fsync=off",
         SUPERUSER,
     ];
-    run(server, &arguments, &(statements.join(";\n\n") + ";\n\n"))?;
+    let statements = statements.join(";\n\n") + ";\n\n";
+    run(server, &arguments, &environment(), &statements)?;
     Ok(())
 }
 

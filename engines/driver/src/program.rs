@@ -1,13 +1,12 @@
-//! Running a program of Postgres to its end. It must not know what the program does.
+//! Running a program of an engine to its end. It must not know what the program does.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     process::{Command, ExitStatus, Stdio},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-
-use crate::plan::environment;
 
 /// Why a program did not do what it was run for.
 #[derive(Debug, thiserror::Error)]
@@ -27,14 +26,19 @@ pub enum RunError {
     },
 }
 
-/// Runs `program` with nothing of our environment and gives what it prints on standard output.
-/// `input` is short enough for the buffer of a pipe.
-pub(super) fn run(program: &Utf8Path, arguments: &[&str], input: &str) -> Result<String, RunError> {
+/// Runs `program` with this environment and nothing of ours, and gives what it prints on standard
+/// output. `input` is short enough for the buffer of a pipe.
+pub fn run(
+    program: &Utf8Path,
+    arguments: &[&str],
+    environment: &BTreeMap<String, String>,
+    input: &str,
+) -> Result<String, RunError> {
     let failed = |error| RunError::Start(program.to_owned(), error);
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()
-        .envs(environment())
+        .envs(environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
