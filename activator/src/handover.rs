@@ -131,7 +131,8 @@ pub(crate) fn take_back((socket, address): &(OwnedFd, SocketAddr)) -> io::Result
 }
 
 /// Whether the engine accepts the TCP clients of an instance itself, once its structure is made.
-/// Somebody has to look at them who serves not everybody.
+/// Somebody has to look at them who serves not everybody, and keep them out while that cannot be told to
+/// wait.
 pub(crate) fn are_handed(plan: &Plan) -> bool {
-    plan.body.takes_sockets && plan.open_to == OpenTo::All
+    plan.body.takes_sockets && plan.hands_over && plan.open_to == OpenTo::All
 }

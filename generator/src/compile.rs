@@ -225,6 +225,7 @@ fn plan(
         holds: Vec::new(),
         init_sockets: init_sockets(project, instance, host),
         open_to: instance.open_to,
+        hands_over: true,
         paths: host.dirs.instance(&project.name, &instance.name),
         driver: programs
             .program(&instance.engine)

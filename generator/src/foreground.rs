@@ -6,7 +6,6 @@
 //! before the next activation: that is what a cgroup does elsewhere.
 
 mod orphans;
-mod restarts;
 mod sockets;
 
 use std::{
@@ -23,7 +22,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use command_fds::{CommandFdExt, FdMapping};
-use doze_contract::{InstanceName, Plan, exit::ActivatorExit, plan::UMASK};
+use doze_contract::{InstanceName, Plan, exit::ActivatorExit, plan::UMASK, restarts::Restarts};
 use rustix::process::{Pid, Signal, set_child_subreaper};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Interest, unix::AsyncFd},
@@ -34,7 +33,6 @@ use tokio::{
     task::LocalSet,
 };
 
-use self::restarts::Restarts;
 pub use self::sockets::BindError;
 use crate::compile::dependencies_first;
 

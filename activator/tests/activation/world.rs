@@ -92,6 +92,7 @@ impl World {
             holds: Vec::new(),
             init_sockets: Vec::new(),
             open_to: OpenTo::User,
+            hands_over: true,
             paths: Paths {
                 wake_socket: path("wake.sock"),
                 status_socket: path("status.sock"),

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::is_unwritable;
 
-/// The longest path of a unix socket in bytes: `sun_path` of unix(7) has 108 with its final NUL.
-pub const UNIX_PATH_MAX: usize = 107;
+/// The longest path of a unix socket in bytes: `sun_path` of unix(7) has 108 with its final NUL, and
+/// that of unix(4) on macOS 104.
+pub const UNIX_PATH_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 
 /// An address to listen on or to connect to. As text: `127.0.0.1:5432`, `[::1]:5432`,
 /// `unix:/run/user/1000/app.sock`.
@@ -131,10 +132,10 @@ mod tests {
         assert_eq!(error("unix:/tmp/../a"), EndpointError::Relative);
         assert_eq!(error("unix:/tmp/"), EndpointError::Relative);
         assert_eq!(error("unix:/a\nb"), EndpointError::Control);
-        let long = format!("unix:/{}", "x".repeat(107));
-        assert_eq!(error(&long), EndpointError::TooLong(108));
+        let long = format!("unix:/{}", "x".repeat(UNIX_PATH_MAX));
+        assert_eq!(error(&long), EndpointError::TooLong(UNIX_PATH_MAX + 1));
         assert!(
-            format!("unix:/{}", "x".repeat(106))
+            format!("unix:/{}", "x".repeat(UNIX_PATH_MAX - 1))
                 .parse::<Endpoint>()
                 .is_ok()
         );

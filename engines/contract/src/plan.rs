@@ -43,6 +43,10 @@ pub struct Plan {
     pub init_sockets: Vec<InitSocket>,
     /// Whom the activator serves on them.
     pub open_to: OpenTo,
+    /// Whether an engine may be handed the TCP sockets: not where nobody can keep clients out of them
+    /// while it stops.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub hands_over: bool,
     /// The files and folders that belong to the instance.
     pub paths: Paths,
     /// The driver program, called to provision and to refuse clients.
@@ -101,6 +105,10 @@ impl Condition {
     fn is_healthy(&self) -> bool {
         *self == Self::Healthy
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Plan {

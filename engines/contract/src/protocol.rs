@@ -215,7 +215,7 @@ pub struct PlanCall {
     pub folder: Utf8PathBuf,
     /// The client endpoints; the first one is for the URL.
     pub endpoints: Vec<Endpoint>,
-    /// Whom the instance serves.
+    /// Whom the instance serves; the user alone also where no engine can be handed TCP sockets.
     #[serde(default)]
     pub open_to: OpenTo,
     /// The data directory.

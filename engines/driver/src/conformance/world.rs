@@ -267,6 +267,7 @@ impl World {
             holds: Vec::new(),
             init_sockets: Vec::new(),
             open_to: OpenTo::User,
+            hands_over: true,
             paths: Paths {
                 wake_socket: self.path("wake.sock"),
                 status_socket: self.path("status.sock"),

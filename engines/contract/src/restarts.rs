@@ -1,9 +1,9 @@
 //! When an instance that starts with the project is started again: what the settings of systemd say
-//! elsewhere (`doze-units`). Must not know how it is started.
+//! (`doze-units`), for init systems that count no starts. Must not know how it is started.
 
 use std::time::Duration;
 
-use doze_contract::{
+use crate::{
     exit::ActivatorExit,
     plan::{Restart, RestartPolicy, Start},
 };
@@ -12,15 +12,16 @@ use doze_contract::{
 const SETTLED: Duration = Duration::from_mins(1);
 
 /// The starts of one instance.
-#[derive(Debug)]
-pub(super) struct Restarts {
+#[derive(Debug, Clone)]
+pub struct Restarts {
     /// Nothing for one that its clients start.
     restart: Option<Restart>,
     tries: u32,
 }
 
 impl Restarts {
-    pub(super) fn new(start: &Start) -> Self {
+    /// Of one that was never started.
+    pub fn new(start: &Start) -> Self {
         let restart = match start {
             Start::OnDemand => None,
             Start::WithProject(restart) => Some(restart.clone()),
@@ -28,14 +29,31 @@ impl Restarts {
         Self { restart, tries: 0 }
     }
 
+    /// With so many retries behind it, as [`Self::tries`] told.
+    #[must_use]
+    pub fn resumed(self, tries: u32) -> Self {
+        Self { tries, ..self }
+    }
+
+    /// Whether any end leads to another start; nothing of one that its clients start.
+    pub fn is_ever(&self) -> Option<bool> {
+        let restart = self.restart.as_ref()?;
+        Some(restart.policy != RestartPolicy::No && restart.max_retries > 0)
+    }
+
+    /// How many retries there were in a row.
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
     /// How long to wait before the first start, if nobody has to connect for that.
-    pub(super) fn first(&self) -> Option<Duration> {
+    pub fn first(&self) -> Option<Duration> {
         self.restart.as_ref().map(|_| Duration::ZERO)
     }
 
     /// How long to wait before the next start, if there is to be one: after an activator that ran
     /// so long and left with this status, or was killed.
-    pub(super) fn next(&mut self, status: Option<i32>, ran: Duration) -> Option<Duration> {
+    pub fn next(&mut self, status: Option<i32>, ran: Duration) -> Option<Duration> {
         let restart = self.restart.as_ref()?;
         let is = |exit: ActivatorExit| status == Some(exit as i32);
         let again = match restart.policy {
@@ -55,7 +73,7 @@ impl Restarts {
     }
 
     /// Somebody wants it, so that what comes now is no retry.
-    pub(super) fn count_anew(&mut self) {
+    pub fn count_anew(&mut self) {
         self.tries = 0;
     }
 }
