@@ -1,6 +1,7 @@
 //! The manager, against a real `systemd --user` of the test's own.
 //!
 //! It runs as whoever runs the tests, for a session bus lets in nobody but its user.
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::{

@@ -1,4 +1,5 @@
 //! What units do in a real `systemd --user` of the test's own, as an unprivileged user.
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::{

@@ -1,4 +1,5 @@
 //! The driver's program against the real development server.
+#![cfg(target_os = "linux")]
 
 use std::{
     error::Error,

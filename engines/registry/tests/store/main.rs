@@ -1,4 +1,5 @@
 //! The store as many use it at once, and as they are killed while they do.
+#![cfg(target_os = "linux")]
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
