@@ -4,7 +4,7 @@
 
 use tokio::sync::watch;
 
-use crate::{log::Log, relay::Relay, stream::Stream, upstream::Places};
+use crate::{log::Log, relay::Relay, stream::Stream, sys, upstream::Places};
 
 /// Somebody who was accepted.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub(crate) async fn carry(
         return log.say(format_args!("a client is lost: the engine listens nowhere"));
     };
     let connected = match client.side {
-        None => Stream::connect(place).await,
-        Some(_) => Stream::connect_patiently(place).await,
+        None if !sys::REFUSES_WHEN_FULL => Stream::connect(place).await,
+        _ => Stream::connect_patiently(place).await,
     };
     let engine = match connected {
         Ok(engine) => engine,

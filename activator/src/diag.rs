@@ -24,6 +24,12 @@ use rustix::{
 use self::message::{Message, Messages};
 pub(crate) use self::tcp::Owner;
 
+/// Whether the owner of a TCP connection can be told.
+pub(crate) const TELLS_OWNERS: bool = true;
+
+/// Whether the connections of others can be counted.
+pub(crate) const COUNTS: bool = true;
+
 /// Room for an answer about one socket; 88 bytes and a few attributes.
 const ONE: usize = 1024;
 

@@ -18,7 +18,7 @@ use doze_contract::{
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    boot,
+    Init, boot,
     environment::Surroundings,
     handover::Handover,
     helper::{Allowance, Bench, Hook},
@@ -32,6 +32,7 @@ use crate::{
     provision,
     status::StatusSocket,
     stop::{STOP_HELPER, Whom, stop},
+    survivors,
     task::AbortOnDrop,
     upstream::Upstream,
 };
@@ -82,6 +83,7 @@ impl End {
 /// the engine is left: the status socket is removed and the lock let go.
 pub(crate) async fn live(
     plan: Arc<Source>,
+    by: Init,
     handover: Option<Arc<Handover>>,
     log: Log,
     mut stop: oneshot::Receiver<()>,
@@ -95,7 +97,12 @@ pub(crate) async fn live(
     let booted = tokio::select! {
         biased;
         _ = &mut stop => None,
-        booted = boot::boot(&plan, &mut engine, &log, &teller) => Some(booted),
+        booted = async {
+            if by.leaves_survivors() {
+                survivors::end(&plan, &log).await;
+            }
+            boot::boot(&plan, &mut engine, &log, &teller).await
+        } => Some(booted),
     };
     match booted {
         Some(Err(error)) => {

@@ -7,14 +7,19 @@ use std::{env, ffi::OsString, process::Command};
 use camino::Utf8PathBuf;
 use doze_contract::{
     Plan,
+    launchd::ENVIRONMENT,
     plan::{Member, UMASK},
 };
-use rustix::fs::Mode;
+use rustix::fs::{Mode, RawMode};
 
-use crate::env_file::{self, EnvFileError};
+use crate::{
+    env_file::{self, EnvFileError},
+    launchd,
+};
 
 /// What the init system and the listener tell the activator alone.
-pub(crate) const PRIVATE: [&str; 15] = [
+pub(crate) const PRIVATE: [&str; 18] = [
+    ENVIRONMENT,
     UMASK,
     "INVOCATION_ID",
     "JOURNAL_STREAM",
@@ -30,10 +35,12 @@ pub(crate) const PRIVATE: [&str; 15] = [
     "SYSTEMD_EXEC_PID",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
+    "XPC_FLAGS",
+    "XPC_SERVICE_NAME",
 ];
 
 /// The umask of a user who has not said another.
-const USUAL_UMASK: u32 = 0o022;
+const USUAL_UMASK: RawMode = 0o022;
 
 /// Of two with the same name the later one counts.
 type Variables = Vec<(OsString, OsString)>;
@@ -56,14 +63,21 @@ impl Surroundings {
         member: &Member,
         chosen: &[(String, String)],
     ) -> Result<Self, EnvFileError> {
+        let mut inherited: Variables = env::vars_os().collect();
+        if let (Some(_), Some(path)) = (&member.own, launchd::environment()) {
+            inherited.extend(
+                env_file::read(&path)?
+                    .into_iter()
+                    .map(|(n, v)| (n.into(), v.into())),
+            );
+        }
+        let told = inherited.iter().rev().find(|(name, _)| name == UMASK);
+        let told = told.and_then(|(_, umask)| umask.to_str()).map(String::from);
         Ok(Self {
             launcher: plan.launcher.clone(),
-            variables: variables(member, chosen, env::vars_os())?,
+            umask: member.own.as_ref().map(|_| users_umask(told)),
+            variables: variables(member, chosen, inherited.into_iter())?,
             cwd: member.cwd.clone(),
-            umask: member
-                .own
-                .as_ref()
-                .map(|_| users_umask(env::var(UMASK).ok())),
         })
     }
 
@@ -82,7 +96,7 @@ impl Surroundings {
 
 /// The umask of the shell that the project was started from.
 fn users_umask(told: Option<String>) -> Mode {
-    let told = told.and_then(|told| u32::from_str_radix(&told, 8).ok());
+    let told = told.and_then(|told| RawMode::from_str_radix(&told, 8).ok());
     Mode::from_raw_mode(told.unwrap_or(USUAL_UMASK) & 0o777)
 }
 

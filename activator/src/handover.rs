@@ -20,13 +20,13 @@ use doze_contract::{
     plan::{Chosen, OpenTo},
 };
 use rustix::{
-    io::{DupFlags, dup2, dup3, fcntl_dupfd_cloexec, ioctl_fionbio},
+    io::{dup2, fcntl_dupfd_cloexec, ioctl_fionbio},
     net::listen,
 };
 
 use crate::{
     sockets::{BACKLOG, Inherited},
-    stream,
+    stream, sys,
 };
 
 /// What the sockets of an instance are handed over with.
@@ -116,7 +116,7 @@ impl Handover {
         }
         let spawned = spawn();
         for seat in &mut *seats {
-            dup3(&self.empty, seat, DupFlags::CLOEXEC)?;
+            sys::put(&self.empty, seat)?;
         }
         spawned
     }

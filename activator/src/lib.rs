@@ -9,28 +9,38 @@ pub mod machine;
 
 mod boot;
 mod carry;
+#[cfg_attr(target_os = "macos", path = "macos/changes.rs")]
+mod changes;
 mod converge;
 mod depend;
+#[cfg_attr(target_os = "macos", path = "macos/diag.rs")]
 mod diag;
 mod direct;
 mod driver;
 mod engine;
 mod env_file;
 mod environment;
+#[cfg_attr(target_os = "macos", path = "macos/exit.rs")]
+mod exit;
+#[cfg_attr(target_os = "macos", path = "macos/gate.rs")]
 mod gate;
 mod handover;
 mod helper;
 mod hold;
+mod launchd;
 mod limits;
 mod lock;
 mod log;
 mod message;
 mod moment;
 mod notify;
+#[cfg_attr(target_os = "macos", path = "macos/orphans.rs")]
 mod orphans;
 mod peer;
 mod pid_file;
 mod plan;
+#[cfg_attr(target_os = "macos", path = "macos/proc.rs")]
+mod proc;
 mod process;
 mod provision;
 mod ready;
@@ -44,7 +54,10 @@ mod start;
 mod status;
 mod stop;
 mod stream;
+mod survivors;
 mod swap;
+#[cfg_attr(target_os = "macos", path = "macos/sys.rs")]
+mod sys;
 mod task;
 mod upstream;
 mod watched;
@@ -53,51 +66,72 @@ use std::{
     env,
     io::{self, Write},
     os::unix::net::UnixStream,
+    time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{Plan, error::chain, exit::ActivatorExit};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use doze_contract::{Plan, error::chain, exit::ActivatorExit, launchd::THROTTLE};
 
 use crate::swap::SwapError;
 
 const USAGE: &str = "\
-usage: doze-activator run PLAN [--die-with-parent]
+usage: doze-activator run PLAN [--die-with-parent | --launchd]
        doze-activator stop STATUS_SOCKET
        doze-activator link PLAN
        doze-activator unlink PLAN
 
 All of it is for the init system. It passes the listening sockets of one
-instance to `run`, as sd_listen_fds(3) describes. `link` points the instance's
+instance to `run`, as sd_listen_fds(3) describes, or is asked for them by
+launch_activate_socket(3). `link` points the instance's
 unix endpoints to the sockets that the init system holds, and has a next activation
 mend what only that can, if the one before was killed; `unlink` removes them.";
+
+/// Who started this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Init {
+    Systemd,
+    /// The listener in the foreground, with which it ends.
+    Listener,
+    Launchd,
+}
+
+impl Init {
+    /// How long this process stays at least, so that it could be started again at once.
+    pub(crate) fn stays(self) -> Duration {
+        match self {
+            Self::Launchd => THROTTLE,
+            Self::Systemd | Self::Listener => Duration::ZERO,
+        }
+    }
+
+    /// The exit status after which there is to be no other start of the same.
+    fn not_again(self) -> ActivatorExit {
+        match self {
+            Self::Launchd => ActivatorExit::Done,
+            Self::Systemd | Self::Listener => ActivatorExit::Permanent,
+        }
+    }
+
+    /// Whether what a killed one leaves behind is there until the next one ends it.
+    pub(crate) fn leaves_survivors(self) -> bool {
+        self == Self::Launchd || cfg!(target_os = "macos")
+    }
+}
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
-    Run {
-        plan: Utf8PathBuf,
-        die_with_parent: bool,
-    },
-    Stop {
-        status_socket: Utf8PathBuf,
-    },
-    Link {
-        plan: Utf8PathBuf,
-    },
-    Unlink {
-        plan: Utf8PathBuf,
-    },
+    Run { plan: Utf8PathBuf, by: Init },
+    Stop { status_socket: Utf8PathBuf },
+    Link { plan: Utf8PathBuf },
+    Unlink { plan: Utf8PathBuf },
 }
 
 /// Does what the words of the command line say, the program's name left out.
 pub fn main(words: impl IntoIterator<Item = String>) -> ActivatorExit {
     let words: Vec<String> = words.into_iter().collect();
     match command(&words) {
-        Some(Command::Run {
-            plan,
-            die_with_parent,
-        }) => run_plan(&plan, die_with_parent),
+        Some(Command::Run { plan, by }) => run_plan(&plan, by),
         Some(Command::Stop { status_socket }) => status::stop(&status_socket),
         Some(Command::Link { plan }) => change_paths(&plan, |plan| {
             knock(plan);
@@ -114,13 +148,14 @@ pub fn main(words: impl IntoIterator<Item = String>) -> ActivatorExit {
 fn command(words: &[String]) -> Option<Command> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["run", plan] => Some(Command::Run {
+        ["run", plan, by @ ..] => Some(Command::Run {
             plan: plan.into(),
-            die_with_parent: false,
-        }),
-        ["run", plan, "--die-with-parent"] => Some(Command::Run {
-            plan: plan.into(),
-            die_with_parent: true,
+            by: match by {
+                [] => Init::Systemd,
+                ["--die-with-parent"] => Init::Listener,
+                ["--launchd"] => Init::Launchd,
+                _ => return None,
+            },
         }),
         ["stop", status_socket] => Some(Command::Stop {
             status_socket: status_socket.into(),
@@ -131,17 +166,23 @@ fn command(words: &[String]) -> Option<Command> {
     }
 }
 
-fn run_plan(path: &Utf8Path, die_with_parent: bool) -> ActivatorExit {
+fn run_plan(path: &Utf8Path, by: Init) -> ActivatorExit {
     let started = tokio::time::Instant::now();
-    if die_with_parent && let Err(errno) = set_parent_process_death_signal(Some(Signal::TERM)) {
-        complain(&format!("cannot follow the parent process: {errno}"));
+    if by == Init::Listener
+        && let Err(error) = sys::follow_parent()
+    {
+        complain(&format!("cannot follow the parent process: {error}"));
         return ActivatorExit::Temporary;
     }
-    let sockets = match sockets::inherited() {
+    let sockets = match by {
+        Init::Systemd | Init::Listener => sockets::inherited(),
+        Init::Launchd => launchd::sockets(),
+    };
+    let sockets = match sockets {
         Ok(sockets) => sockets,
         Err(error) => {
             complain(&chain(&error));
-            return ActivatorExit::Permanent;
+            return by.not_again();
         }
     };
     let plan = match plan::read(path) {
@@ -149,10 +190,12 @@ fn run_plan(path: &Utf8Path, die_with_parent: bool) -> ActivatorExit {
         Err(error) => {
             complain(&chain(&error));
             sockets::turn_away(&sockets);
-            return ActivatorExit::Permanent;
+            return by.not_again();
         }
     };
-    let log = match log::Log::open(&plan.paths.log) {
+    // launchd appends to the log whatever is said on standard error.
+    let echoes = by != Init::Launchd;
+    let log = match log::Log::open(&plan.paths.log, echoes) {
         Ok(log) => log,
         Err(error) => {
             complain(&format!("cannot open the log {}: {error}", plan.paths.log));
@@ -164,7 +207,18 @@ fn run_plan(path: &Utf8Path, die_with_parent: bool) -> ActivatorExit {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let ran = runtime.and_then(|runtime| runtime.block_on(run::run(plan, sockets, log, started)));
+    let run = async {
+        let starts = match by {
+            Init::Launchd => launchd::Starts::begin(&plan, &sockets)?,
+            Init::Systemd | Init::Listener => None,
+        };
+        let exit = run::run(plan, sockets, log, started, by).await?;
+        Ok(match starts {
+            Some(starts) => starts.end(exit, started.elapsed()).await,
+            None => exit,
+        })
+    };
+    let ran = runtime.and_then(|runtime| runtime.block_on(run));
     ran.unwrap_or_else(|error| {
         complain(&format!("cannot start: {error}"));
         ActivatorExit::Temporary
@@ -223,7 +277,7 @@ mod tests {
             parse(&["run", "/p", "--die-with-parent"]),
             Some(Command::Run {
                 plan: "/p".into(),
-                die_with_parent: true
+                by: Init::Listener
             })
         );
         assert_eq!(
@@ -238,7 +292,13 @@ mod tests {
             parse(&["unlink", "/p"]),
             Some(Command::Unlink { plan: plan() })
         );
-        for words in [&[][..], &["run"], &["run", "/p", "/q"], &["halt", "/s"]] {
+        for words in [
+            &[][..],
+            &["run"],
+            &["run", "/p", "/q"],
+            &["run", "/p", "--launchd", "/q"],
+            &["halt", "/s"],
+        ] {
             assert_eq!(parse(words), None, "{words:?}");
         }
     }

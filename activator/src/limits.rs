@@ -2,6 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::sys;
+
 /// Descriptors for everything but clients: listeners, pipes, the log, the status socket.
 const OWN: u64 = 64;
 
@@ -11,15 +13,16 @@ const PER_CLIENT: u64 = 2;
 /// How many connections there is room for besides: of those who are being refused.
 pub(crate) const SPARE: usize = 16;
 
-/// Raises the soft limit to the hard one. To be called when the engine is running: it keeps the
+/// Raises the soft limit as far as it goes. To be called when the engine is running: it keeps the
 /// limit that it was started with, for which programs that use select(2) are grateful.
 pub(crate) fn raise() {
     let limit = getrlimit(Resource::Nofile);
+    let most = [limit.maximum, sys::MOST_FILES];
     // Should it be refused, there are fewer clients at a time.
     setrlimit(
         Resource::Nofile,
         Rlimit {
-            current: limit.maximum,
+            current: most.into_iter().flatten().min(),
             maximum: limit.maximum,
         },
     )

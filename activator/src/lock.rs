@@ -7,13 +7,15 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::time::{Instant, sleep};
+
+use crate::proc;
 
 /// How long to wait for an engine that is still leaving.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,7 +70,8 @@ async fn take_within(path: &Utf8Path, patience: Duration) -> Result<Lock, LockEr
             Err(TryLockError::WouldBlock) => {
                 return Err(LockError::Held {
                     path: path.to_owned(),
-                    holder: holder(&file),
+                    holder: proc::lock_holder(&file)
+                        .unwrap_or_else(|| String::from("a process that cannot be named")),
                 });
             }
         }
@@ -92,34 +95,6 @@ fn open(path: &Utf8Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Who holds the lock, as far as proc(5) tells: `/proc/locks` names the process that took it,
-/// which may be gone while a child holds on.
-fn holder(file: &File) -> String {
-    let unknown = || String::from("a process that cannot be named");
-    let (Ok(meta), Ok(locks)) = (file.metadata(), fs::read_to_string("/proc/locks")) else {
-        return unknown();
-    };
-    let Some(pid) = locks.lines().find_map(|line| taker(line, meta.ino())) else {
-        return unknown();
-    };
-    match fs::read_to_string(format!("/proc/{pid}/comm")) {
-        Ok(command) => format!("{} (pid {pid})", command.trim_end()),
-        Err(_) => format!("a child that pid {pid} left behind"),
-    }
-}
-
-/// The process in one line of `/proc/locks`, such as
-/// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131090 0 EOF`, if it is about this inode.
-fn taker(line: &str, inode: u64) -> Option<u32> {
-    let mut words = line.split_whitespace().skip(1);
-    if words.next() != Some("FLOCK") {
-        return None;
-    }
-    let pid = words.nth(2)?.parse().ok()?;
-    let file = words.next()?;
-    (file.rsplit(':').next()?.parse() == Ok(inode)).then_some(pid)
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
@@ -130,6 +105,7 @@ mod tests {
         Utf8PathBuf::from_path_buf(folder.path().join("run/lock")).unwrap()
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_held_lock_names_its_holder() {
         let folder = tempfile::tempdir().unwrap();
@@ -160,17 +136,5 @@ mod tests {
         take_within(&path, soon).await.unwrap();
         drop(other.stdin.take());
         other.wait().unwrap();
-    }
-
-    #[test]
-    fn other_lines_of_proc_locks_are_not_taken_for_it() {
-        let line = "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131090 0 EOF";
-        assert_eq!(taker(line, 131_090), Some(4711));
-        assert_eq!(taker(line, 31_090), None);
-        assert_eq!(
-            taker("2: POSIX  ADVISORY  WRITE 1 fe:00:131090 0 EOF", 131_090),
-            None
-        );
-        assert_eq!(taker("", 0), None);
     }
 }

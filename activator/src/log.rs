@@ -45,9 +45,10 @@ struct Inner {
 }
 
 impl Log {
-    /// Opens the log for appending, with its folder.
-    pub(crate) fn open(path: &Utf8Path) -> io::Result<Self> {
-        Self::with_bound(path, FULL, true)
+    /// Opens the log for appending, with its folder. Unless standard error leads there anyway, it
+    /// `echoes`.
+    pub(crate) fn open(path: &Utf8Path, echoes: bool) -> io::Result<Self> {
+        Self::with_bound(path, FULL, echoes)
     }
 
     fn with_bound(path: &Utf8Path, full: u64, echoes: bool) -> io::Result<Self> {
@@ -244,7 +245,7 @@ mod tests {
     #[test]
     fn only_the_user_reads_it() {
         let (_folder, path) = world();
-        let _log = Log::open(&path).unwrap();
+        let _log = Log::open(&path, true).unwrap();
         let mode = |path: &Utf8Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);

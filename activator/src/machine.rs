@@ -17,7 +17,8 @@ pub enum State {
     Cold,
     /// There is no engine, and nobody yet who wants one.
     Waiting {
-        /// Those who are there all the same; without any, the listeners get one last look.
+        /// Those who are there all the same; without any, it lingers, and the listeners get one last
+        /// look.
         aside: usize,
         /// What to exit with when the last one has gone.
         exit: ActivatorExit,
@@ -150,6 +151,8 @@ pub enum Action {
 pub enum Timer {
     /// Until an instance that nobody uses goes to sleep.
     Idle,
+    /// Until the init system would start the next activator without delay.
+    Linger,
     /// Until a client that found its way to the engine before `SwapOut` has arrived there.
     Settle,
     /// Between two tries to boot an engine that cannot.
@@ -267,8 +270,14 @@ fn waiting(aside: usize, exit: ActivatorExit, event: Event) -> (State, Actions) 
     let people = People::of(aside).after(event);
     let aside = people.aside;
     match event {
-        Event::Client | Event::HoldBegan | Event::Spoke => (State::Booting(people), BOOT),
-        Event::Left if aside == 0 => (State::Waiting { aside, exit }, &[Action::Look]),
+        Event::Client | Event::HoldBegan | Event::Spoke => {
+            (State::Booting(people), &[Action::Disarm, Action::Boot])
+        }
+        Event::Left if aside == 0 => (
+            State::Waiting { aside, exit },
+            &[Action::Arm(Timer::Linger)],
+        ),
+        Event::Tick if aside == 0 => (State::Waiting { aside, exit }, &[Action::Look]),
         Event::Looked if aside == 0 => (State::Done(exit), LEAVE_AT_ONCE),
         Event::Term => (State::Done(ActivatorExit::Done), LEAVE_AT_ONCE),
         Event::Aside

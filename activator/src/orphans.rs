@@ -5,7 +5,11 @@
 //! subreaper (prctl(2)): whoever loses its parent becomes a child of it, and then its pid is
 //! proof enough. Must not know what an engine is.
 
-use std::{fs, io, time::Duration};
+use std::{
+    fs, io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rustix::{
     io::Errno,
@@ -19,7 +23,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{process, task};
+use crate::task;
 
 /// How long what is killed may take to be gone. Only the kernel can hold it up.
 const GONE: Duration = Duration::from_secs(2);
@@ -27,6 +31,10 @@ const GONE: Duration = Duration::from_secs(2);
 /// How often to look whether it is: a child that is killed may leave children of its own, and
 /// nothing tells when they arrive.
 const POLL: Duration = Duration::from_millis(1);
+
+/// The children that are no orphans and were not reaped: a few at most. There is one list for the
+/// whole program, as there is one of its children.
+static OWNED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// Makes this process the parent of every orphan below it. Those that end by themselves are
 /// reaped as they do.
@@ -39,6 +47,16 @@ pub(crate) fn adopt() -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Says that a child was started here, and is reaped by whoever did.
+pub(crate) fn own(child: Pid) {
+    owned().push(child);
+}
+
+/// Says that it was reaped.
+pub(crate) fn disown(child: Pid) {
+    owned().retain(|pid| *pid != child);
 }
 
 /// Kills and reaps every orphan, until there is none; whether that was possible. Without any
@@ -91,12 +109,16 @@ fn reap() {
     }
 }
 
-/// The children of this process that none of its [`process::Process`]es is, by proc(5): all belong
+/// The children of this process that nobody owns, by proc(5): all belong
 /// to the main thread, on which everything here runs. The list is exact, for nobody else reaps
 /// while it is read.
 fn orphans() -> Vec<Pid> {
     let children = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
     let pids = children.split_whitespace();
     let pids = pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
-    pids.filter(|pid| !process::has_owner(*pid)).collect()
+    pids.filter(|pid| !owned().contains(pid)).collect()
+}
+
+fn owned() -> MutexGuard<'static, Vec<Pid>> {
+    OWNED.lock().unwrap_or_else(PoisonError::into_inner)
 }

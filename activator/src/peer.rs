@@ -58,7 +58,7 @@ fn refusal(me: u32, hides_some: bool, peer: io::Result<Peer>) -> Option<String> 
         Ok(Peer::Local(Owner::User(uid))) if uid == me && hides_some => Some(unknown.into()),
         Ok(Peer::Local(Owner::User(uid))) if uid == me || uid == 0 => None,
         Ok(Peer::Local(Owner::User(_))) => Some(format!("the connection is not from user {me}")),
-        Ok(Peer::Local(Owner::Unknown)) => Some(unknown.into()),
+        Ok(Peer::Local(Owner::Unknown)) => diag::TELLS_OWNERS.then(|| unknown.into()),
         Ok(Peer::Remote(address)) => Some(format!(
             "{address} is beyond this machine's loopback, so {unknown}"
         )),
@@ -91,6 +91,7 @@ fn knows_everybody() -> bool {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::{
         net::{Ipv4Addr, TcpListener},

@@ -8,8 +8,7 @@ use std::{fs, io, os::unix::fs::MetadataExt};
 
 use camino::Utf8Path;
 
-/// The longest name that `/proc/PID/comm` tells, in bytes (proc(5)).
-const COMM: usize = 15;
+use crate::proc;
 
 /// Removes the pid file if it means no server; whether it did. `program` is that of the server.
 pub(crate) fn remove_stale(path: &Utf8Path, program: &Utf8Path) -> io::Result<bool> {
@@ -40,24 +39,21 @@ fn pid(text: &[u8]) -> Option<u32> {
 /// the folder of its pid file. A server can tell a dead pid from a live one by itself, and may
 /// then look for more that is left of the dead one; so that is not judged here.
 fn is_of_another(pid: u32, path: &Utf8Path, program: &Utf8Path) -> io::Result<bool> {
-    let process = format!("/proc/{pid}");
-    if !fs::exists(&process)? {
+    if !proc::lives(pid)? {
         return Ok(false);
     }
     let Some(folder) = path.parent() else {
         return Ok(false);
     };
-    match fs::metadata(format!("{process}/cwd")) {
-        Ok(cwd) => {
+    match proc::folder(pid) {
+        Ok(works_in) => {
             let folder = fs::metadata(folder)?;
-            Ok((cwd.dev(), cwd.ino()) != (folder.dev(), folder.ino()))
+            Ok((works_in.dev(), works_in.ino()) != (folder.dev(), folder.ino()))
         }
         // It is another user's or, under `PrivateUsers=`, just outside: then only its name tells.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let name = program.file_name().unwrap_or_default().as_bytes();
-            let name = name.get(..COMM).unwrap_or(name);
-            let comm = fs::read(format!("{process}/comm")).unwrap_or_default();
-            Ok(comm.trim_ascii_end() != name)
+            let name = program.file_name().unwrap_or_default();
+            Ok(!proc::is_called(pid, name.as_bytes()))
         }
         // It has just ended.
         Err(_) => Ok(true),

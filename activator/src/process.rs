@@ -8,37 +8,23 @@ use std::{
     io::{self, PipeReader},
     os::{fd::OwnedFd, unix::process::CommandExt},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::unix::pipe,
     task::JoinHandle,
     time::timeout,
 };
 
-use crate::{log::Log, orphans, task, watched::watched};
+use crate::{exit::Exit, log::Log, orphans, task};
 
 /// How long to wait for the rest of the output of a process that has ended, in case something
 /// that it started lives on with the pipe.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
-
-/// The children that are some [`Process`] and were not reaped: a few at most. There is one list
-/// for the whole program, as there is one of its children.
-static OWNED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
-
-fn owned() -> MutexGuard<'static, Vec<Pid>> {
-    OWNED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether a child of this program is some [`Process`], which reaps it.
-pub(crate) fn has_owner(child: Pid) -> bool {
-    owned().contains(&child)
-}
 
 /// A running child, or what became of it.
 #[derive(Debug)]
@@ -46,7 +32,7 @@ pub(crate) struct Process {
     name: String,
     pid: Pid,
     child: Child,
-    pidfd: AsyncFd<OwnedFd>,
+    exit: Exit,
     output: Option<JoinHandle<()>>,
     ended: Option<ExitStatus>,
     spares_group: bool,
@@ -92,13 +78,13 @@ impl Process {
         // The command holds our copies of the pipe's other end; with them it would never end.
         drop(command);
         let pid = Pid::from_child(&child);
-        let pidfd = watched(pidfd_open(pid, PidfdFlags::NONBLOCK)?)?;
-        owned().push(pid);
+        let exit = Exit::of(pid)?;
+        orphans::own(pid);
         Ok(Self {
             name: String::from(name),
             pid,
             child,
-            pidfd,
+            exit,
             output: Some(task::spawn(pass_on(reader, log.clone(), listener))),
             ended: None,
             spares_group: false,
@@ -132,20 +118,13 @@ impl Process {
             if let Some(status) = self.ended {
                 return Poll::Ready(status);
             }
-            // A pidfd that cannot be polled leaves nothing but to look at the child.
-            let readable = match ready!(self.pidfd.poll_read_ready(cx)) {
-                Ok(mut guard) => {
-                    guard.clear_ready();
-                    true
-                }
-                Err(_) => false,
-            };
-            if readable && !self.spares_group {
+            let has_ended = ready!(self.exit.poll(cx));
+            if has_ended && !self.spares_group {
                 self.kill_group();
             }
             if let Ok(Some(status)) = self.child.try_wait() {
                 self.ended = Some(status);
-                owned().retain(|pid| *pid != self.pid);
+                orphans::disown(self.pid);
             }
         }
     }

@@ -7,6 +7,7 @@
 //! what a short write leaves over is kept, and nothing more is read until it is gone: that is the
 //! back-pressure. Must not know what the bytes mean.
 
+#[cfg_attr(target_os = "macos", path = "macos/pipe.rs")]
 mod pipe;
 
 use std::{
@@ -210,7 +211,7 @@ impl Direction {
             self.next = Next::Copy;
             return Poll::Ready(Ok(()));
         };
-        let Poll::Ready(read) = from.poll_splice_into(cx, &pipe.write, SCRATCH) else {
+        let Poll::Ready(read) = pipe.poll_fill(from, SCRATCH, cx) else {
             pipe.give_back();
             return Poll::Pending;
         };
@@ -229,7 +230,7 @@ impl Direction {
                     let rest = bytes.get(*at..).unwrap_or_default();
                     ready!(Pin::new(&mut *to).poll_write(cx, rest))?
                 }
-                Left::Spliced(pipe, count) => ready!(to.poll_splice_from(cx, &pipe.read, *count))?,
+                Left::Spliced(pipe, count) => ready!(pipe.poll_drain(to, *count, cx))?,
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

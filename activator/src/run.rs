@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use crate::{
+    Init,
     carry::{self, Client},
     direct::Direct,
     engine, gate,
@@ -67,12 +68,13 @@ pub(crate) async fn run(
     sockets: Vec<Inherited>,
     log: Log,
     started: Instant,
+    by: Init,
 ) -> io::Result<ActivatorExit> {
     orphans::adopt()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (teller, mut messages) = Teller::new();
-    let mut instance = Instance::new(plan, sockets, log, started, teller)?;
+    let mut instance = Instance::new(plan, sockets, log, (by, started), teller)?;
     instance.on(Event::Start);
     loop {
         if let State::Done(exit) = instance.state {
@@ -106,6 +108,9 @@ enum Happened {
 struct Instance {
     plan: Arc<Source>,
     log: Log,
+    by: Init,
+    /// It does not leave before this if nobody asks it to.
+    stays_until: Instant,
     /// When this process started, until somebody had to wait for something else than the boot.
     started: Option<Instant>,
     boot_began: Instant,
@@ -143,7 +148,7 @@ impl Instance {
         plan: Source,
         mut sockets: Vec<Inherited>,
         log: Log,
-        started: Instant,
+        (by, started): (Init, Instant),
         teller: Teller,
     ) -> io::Result<Self> {
         for socket in &sockets {
@@ -171,6 +176,8 @@ impl Instance {
             carried: Arc::new(()),
             plan,
             log,
+            by,
+            stays_until: started + by.stays(),
             started: Some(started),
             boot_began: started,
             teller,
@@ -410,14 +417,17 @@ impl Instance {
                 self.engine_gone.send_replace(true);
             }
             Action::Arm(timer) => {
+                let now = Instant::now();
+                let stays = self.stays_until.saturating_duration_since(now);
                 let after = match timer {
-                    Timer::Idle => self.plan.idle_timeout,
+                    Timer::Idle => self.plan.idle_timeout.map(|idle| idle.max(stays)),
+                    Timer::Linger => Some(stays),
                     Timer::Settle if self.direct.is_possible() => Some(SETTLE),
                     Timer::Settle => Some(Duration::ZERO),
-                    Timer::CoolDown => Some(COOL_DOWN),
+                    Timer::CoolDown => Some(COOL_DOWN.max(stays)),
                     Timer::Flush => Some(FLUSH),
                 };
-                self.timer = after.and_then(|after| Instant::now().checked_add(after));
+                self.timer = after.and_then(|after| now.checked_add(after));
             }
             Action::Disarm => self.timer = None,
             Action::SayReady => self.say_ready(),
@@ -432,7 +442,7 @@ impl Instance {
         self.listeners.retain(|listener| !listener.handed);
         let (plan, log, teller) = (self.plan.clone(), self.log.clone(), self.teller.clone());
         let handover = self.handover.clone();
-        task::spawn(engine::live(plan, handover, log, stopped, teller));
+        task::spawn(engine::live(plan, self.by, handover, log, stopped, teller));
     }
 
     fn say_ready(&mut self) {

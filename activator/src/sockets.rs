@@ -6,10 +6,7 @@
 
 use std::{
     fmt, io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net,
-    },
+    os::{fd::OwnedFd, unix::net},
     task::{Context, Poll, ready},
 };
 
@@ -17,14 +14,16 @@ use camino::Utf8Path;
 use doze_contract::{Endpoint, Plan};
 use listenfd::ListenFd;
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::Mode,
     io::{Errno, ioctl_fionbio},
-    net::{SocketFlags, accept_with, listen},
+    net::listen,
     process::umask,
 };
+use socket2::SockRef;
 use tokio::io::unix::AsyncFd;
 
-use crate::{handover, stream::Stream, watched::watched};
+use crate::{handover, stream::Stream, sys, watched::watched};
 
 /// As long a queue as the kernel allows (listen(2) cuts it to `somaxconn`), as systemd's default.
 pub(crate) const BACKLOG: i32 = i32::MAX;
@@ -40,6 +39,12 @@ pub(crate) enum SocketError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    #[cfg(any(target_os = "macos", feature = "launchd"))]
+    Launchd(#[from] doze_launchd::CheckInError),
+    #[error("there is no launchd on this system")]
+    #[cfg(not(any(target_os = "macos", feature = "launchd")))]
+    NoLaunchd,
 }
 
 /// An inherited listening socket that is not in use yet.
@@ -100,6 +105,17 @@ impl Inherited {
         })
     }
 
+    /// One that was not inherited but asked for.
+    pub(crate) fn known(socket: OwnedFd) -> io::Result<Self> {
+        let address = SockRef::from(&socket).local_addr()?;
+        let path = address.as_pathname().and_then(|path| path.to_str());
+        let (tcp, path) = (
+            address.as_socket(),
+            path.map(|path| Endpoint::Unix(path.into())),
+        );
+        Self::new(socket, tcp.map(Endpoint::Tcp).or(path), tcp.is_some())
+    }
+
     /// Whether it is bound to this address.
     pub(crate) fn is_at(&self, endpoint: &Endpoint) -> bool {
         self.address.as_ref() == Some(endpoint)
@@ -117,11 +133,17 @@ pub(crate) fn bind_private(path: &Utf8Path) -> io::Result<net::UnixListener> {
     Ok(bound)
 }
 
+/// Whether somebody waits there.
+pub(crate) fn has_client(listener: &Inherited) -> bool {
+    let mut fds = [PollFd::new(&listener.socket, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 /// Closes the connection of everybody who waits. For a process that has to exit for good: left
 /// in the backlog, they would make the init system start it again at once, and again.
 pub(crate) fn turn_away(sockets: &[Inherited]) {
     for listener in sockets {
-        while accept_with(&listener.socket, SocketFlags::CLOEXEC).is_ok() {}
+        while sys::accept(&listener.socket).is_ok() {}
     }
 }
 
@@ -205,8 +227,7 @@ impl Listener {
     /// Accepts somebody who waits, by asking the kernel and not what it said last.
     pub(crate) fn accept_now(&self) -> io::Result<Option<Stream>> {
         loop {
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            match accept_with(self.socket.get_ref().as_fd(), flags) {
+            match sys::accept(self.socket.get_ref()) {
                 Ok(socket) => match Stream::accepted(socket, self.tcp) {
                     Ok(stream) => return Ok(Some(stream)),
                     // A client that is gone already cannot be set up; the next one may.

@@ -60,12 +60,7 @@ pub(crate) async fn stop(
             ));
         }
     }
-    let signal = match rule.signal {
-        plan::Signal::Int => Signal::INT,
-        plan::Signal::Kill => Signal::KILL,
-        plan::Signal::Quit => Signal::QUIT,
-        plan::Signal::Term => Signal::TERM,
-    };
+    let signal = raw(rule.signal);
     match whom {
         Whom::Process => process.signal(signal),
         Whom::Group => process.signal_group(signal),
@@ -86,6 +81,16 @@ pub(crate) async fn stop(
         // Without a leader what is left of the group is killed with all orphans.
         process.kill_group();
         process.gone().await;
+    }
+}
+
+/// A signal of a plan as the kernel has it.
+pub(crate) fn raw(signal: plan::Signal) -> Signal {
+    match signal {
+        plan::Signal::Int => Signal::INT,
+        plan::Signal::Kill => Signal::KILL,
+        plan::Signal::Quit => Signal::QUIT,
+        plan::Signal::Term => Signal::TERM,
     }
 }
 

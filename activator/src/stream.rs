@@ -6,17 +6,14 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use doze_contract::Endpoint;
-use rustix::{
-    net::sockopt,
-    pipe::{SpliceFlags, splice},
-};
+use rustix::net::sockopt;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
     time::{Instant, sleep},
 };
@@ -96,49 +93,6 @@ impl Stream {
         stream.set_nodelay(true)?;
         Ok(Self::Tcp(stream))
     }
-
-    /// Moves at most `count` bytes into an empty pipe without a copy; none at the end.
-    pub(crate) fn poll_splice_into(
-        &self,
-        cx: &mut Context<'_>,
-        pipe: &OwnedFd,
-        count: usize,
-    ) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, Interest::READABLE, || nonblocking(self, pipe, count))
-    }
-
-    /// Moves at most `count` bytes out of a pipe that holds as many, without a copy.
-    pub(crate) fn poll_splice_from(
-        &self,
-        cx: &mut Context<'_>,
-        pipe: &OwnedFd,
-        count: usize,
-    ) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, Interest::WRITABLE, || nonblocking(pipe, self, count))
-    }
-
-    fn poll_io(
-        &self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        work: impl Fn() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(match (self, interest) {
-                (Self::Tcp(stream), Interest::READABLE) => stream.poll_read_ready(cx),
-                (Self::Tcp(stream), _) => stream.poll_write_ready(cx),
-                (Self::Unix(stream), Interest::READABLE) => stream.poll_read_ready(cx),
-                (Self::Unix(stream), _) => stream.poll_write_ready(cx),
-            })?;
-            let done = match self {
-                Self::Tcp(stream) => stream.try_io(interest, &work),
-                Self::Unix(stream) => stream.try_io(interest, &work),
-            };
-            if !would_block(&done) {
-                return Poll::Ready(done);
-            }
-        }
-    }
 }
 
 impl AsFd for Stream {
@@ -158,17 +112,6 @@ pub(crate) fn keep_alive(socket: impl AsFd + Copy) -> io::Result<()> {
     sockopt::set_tcp_keepidle(socket, idle)?;
     sockopt::set_tcp_keepintvl(socket, interval)?;
     Ok(sockopt::set_tcp_keepcnt(socket, count)?)
-}
-
-/// splice(2), one of whose ends is a pipe. Without `SPLICE_F_MORE`, which would hold back the end
-/// of a message until there is more.
-fn nonblocking(from: impl AsFd, to: impl AsFd, count: usize) -> io::Result<usize> {
-    let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-    Ok(splice(from, None, to, None, count, flags)?)
-}
-
-fn would_block<T>(result: &io::Result<T>) -> bool {
-    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 macro_rules! each {

@@ -16,6 +16,8 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{Endpoint, Plan, plan::InitSocket};
 
+use crate::diag;
+
 /// Why a public path is not what it should be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SwapError {
@@ -49,10 +51,10 @@ pub(crate) enum SwapError {
 }
 
 /// The engine's socket, if clients of the instance can be left to it: there is a unix endpoint,
-/// and the engine listens on a unix socket.
+/// and the engine listens on a unix socket whose clients can be counted.
 pub(crate) fn engine(plan: &Plan) -> Option<&Utf8Path> {
     match &plan.body.upstream {
-        Some(Endpoint::Unix(path)) if !plan.init_sockets.is_empty() => Some(path),
+        Some(Endpoint::Unix(path)) if diag::COUNTS && !plan.init_sockets.is_empty() => Some(path),
         Some(Endpoint::Unix(_) | Endpoint::Tcp(_)) | None => None,
     }
 }
@@ -186,4 +188,5 @@ fn remove_file(path: &Utf8Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

@@ -1,21 +1,11 @@
-//! A line of a file, and the changes of a file.
+//! A line of a file.
 
-use std::{
-    ffi::{CStr, OsStr},
-    fs, io,
-    mem::{self, MaybeUninit},
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
-};
+use std::{fs, io, os::unix::fs::MetadataExt};
 
 use camino::Utf8Path;
-use rustix::{
-    fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init, remove_watch},
-    io::Errno,
-};
-use tokio::io::unix::AsyncFd;
 
 use super::Seen;
-use crate::watched::watched;
+use crate::changes::Changes;
 
 /// Waits for a line of a file.
 #[derive(Debug)]
@@ -39,7 +29,7 @@ impl<'a> FileWatch<'a> {
         })
     }
 
-    pub(super) async fn ready(&self, seen: &mut Seen) -> io::Result<()> {
+    pub(super) async fn ready(&mut self, seen: &mut Seen) -> io::Result<()> {
         *seen = Seen::File;
         while !self.says_so() {
             self.file.next().await?;
@@ -58,62 +48,6 @@ impl<'a> FileWatch<'a> {
                 let line = self.line.checked_sub(1).and_then(|at| text.lines().nth(at));
                 line.is_some_and(|line| line.trim_end() == self.text)
             })
-    }
-}
-
-/// The changes of one file by inotify(7), from before it exists.
-#[derive(Debug)]
-pub(super) struct Changes<'a> {
-    pub(super) path: &'a Utf8Path,
-    folder: i32,
-    events: AsyncFd<OwnedFd>,
-}
-
-impl<'a> Changes<'a> {
-    pub(super) fn of(path: &'a Utf8Path) -> io::Result<Self> {
-        let events = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        let folder = path.parent().unwrap_or(Utf8Path::new("/"));
-        let wanted = WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO;
-        let folder = add_watch(&events, folder.as_std_path(), wanted)?;
-        Ok(Self {
-            path,
-            folder,
-            events: watched(events)?,
-        })
-    }
-
-    /// Waits for the next change, and forgets what else changed in the folder.
-    pub(super) async fn next(&self) -> io::Result<()> {
-        let name = self.path.file_name().map(OsStr::new);
-        loop {
-            let mut guard = self.events.readable().await?;
-            let mut buffer = [MaybeUninit::uninit(); 4096];
-            let mut events = Reader::new(self.events.get_ref(), &mut buffer);
-            let mut concerned = false;
-            loop {
-                match events.next() {
-                    Ok(event) => {
-                        let file = event.file_name().map(CStr::to_bytes);
-                        concerned |= file == name.map(OsStr::as_encoded_bytes);
-                    }
-                    Err(Errno::WOULDBLOCK) => break,
-                    Err(Errno::INTR) => {}
-                    Err(errno) => return Err(errno.into()),
-                }
-            }
-            guard.clear_ready();
-            if concerned {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Ends the watch but leaves its descriptor to the end of the process: to close it can wait
-    /// for 10 ms until the kernel has let go of the watch, and clients would wait with it.
-    pub(super) fn end(self) {
-        // An error would mean that it is over already: the folder is gone.
-        remove_watch(&self.events, self.folder).ok();
-        mem::forget(self.events.into_inner());
     }
 }
 

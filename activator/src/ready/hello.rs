@@ -8,8 +8,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::{RETRY, Seen, file::Changes};
-use crate::stream::Stream;
+use super::{RETRY, Seen};
+use crate::{changes::Changes, stream::Stream};
 
 /// The most that is kept of a reply, in bytes.
 const REPLY: usize = 4096;
@@ -37,9 +37,9 @@ impl<'a> HelloWatch<'a> {
         })
     }
 
-    pub(super) async fn ready(&self, seen: &mut Seen) -> io::Result<()> {
+    pub(super) async fn ready(&mut self, seen: &mut Seen) -> io::Result<()> {
         while !answers(self.hello, self.upstream, seen).await {
-            match &self.socket {
+            match &mut self.socket {
                 Some(socket) if !socket.path.exists() => socket.next().await?,
                 _ => sleep(RETRY).await,
             }

@@ -62,7 +62,7 @@ impl Workshop {
         };
         Self {
             surroundings: Surroundings::of(&plan, &member, &[]).unwrap(),
-            log: Log::open(&path(folder, "log")).unwrap(),
+            log: Log::open(&path(folder, "log"), true).unwrap(),
             place: None,
         }
     }

@@ -48,7 +48,7 @@ impl World {
             io::Write::write_all(&mut file, text.as_bytes()).unwrap();
         }
         let log = path("log");
-        let mut refuser = Refuser::new(Arc::new(plan.into()), Log::open(&log).unwrap());
+        let mut refuser = Refuser::new(Arc::new(plan.into()), Log::open(&log, true).unwrap());
         refuser.bound = bound;
         Self {
             folder,

@@ -209,6 +209,7 @@ impl Day {
             Event::EngineExit | Event::EngineEnded => self.within(1, 4 * HOUR),
             Event::Tick => match self.world.as_ref().and_then(|world| world.armed) {
                 Some(Timer::Idle) => IDLE_TIMEOUT,
+                Some(Timer::Linger) => 0,
                 Some(Timer::Settle) => 20,
                 Some(Timer::CoolDown) => SECOND,
                 Some(Timer::Flush) | None => 2 * SECOND,

@@ -178,7 +178,8 @@ impl World {
             State::Cold => so(waits && people == super::People::default(), "counts", place)?,
             State::Waiting { aside, .. } => {
                 so(waits, "counts", place)?;
-                so(aside > 0 || self.looking, "never leaves", place)?;
+                let goes_on = self.looking || self.armed == Some(Timer::Linger);
+                so(aside > 0 || goes_on, "never leaves", place)?;
                 so(no_engine, "an engine for nobody", place)?;
             }
             State::Booting(_) => {
