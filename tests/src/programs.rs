@@ -6,6 +6,8 @@
 //! here, once per test process; cargo's own file lock makes others wait. `tests/run` has built
 //! them before and says so by [`BUILT`], which saves the look.
 
+pub mod launchd;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -71,10 +73,6 @@ fn beside_the_test() -> PathBuf {
 }
 
 fn build(folder: &Path) {
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(other) => other,
-    };
     let mut cargo = cargo();
     cargo.args([
         "build",
@@ -82,7 +80,7 @@ fn build(folder: &Path) {
         "--workspace",
         "--bins",
         "--profile",
-        profile,
+        profile(folder),
     ]);
     cargo.arg("--target-dir").arg(parent(folder));
     let built = cargo
@@ -93,6 +91,14 @@ fn build(folder: &Path) {
         "the programs under test do not build: {cargo:?}\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
+}
+
+/// The profile of cargo whose programs are in this folder.
+fn profile(folder: &Path) -> &str {
+    match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(other) => other,
+    }
 }
 
 fn parent(path: &Path) -> &Path {

@@ -18,6 +18,7 @@
 
 pub mod account;
 mod cgroup;
+mod launchd;
 mod manager;
 mod port;
 
@@ -36,6 +37,7 @@ use tempfile::TempDir;
 
 use self::account::Account;
 use self::cgroup::Cgroup;
+use self::launchd::Launchd;
 use self::manager::Manager;
 use crate::engines::Engine;
 use crate::process::{self, MARKER, Process};
@@ -65,6 +67,8 @@ pub struct World {
     _lock: File,
     account: Account,
     manager: Option<Manager>,
+    /// What the manager is, if not a `systemd --user`.
+    launchd: Option<Launchd>,
     ports: Mutex<Vec<OwnedFd>>,
     programs: OnceLock<()>,
 }
@@ -93,6 +97,7 @@ impl World {
             _lock: lock,
             account,
             manager: None,
+            launchd: None,
             ports: Mutex::default(),
             programs: OnceLock::new(),
         };
@@ -121,11 +126,16 @@ impl World {
 
     /// As [`World::with_manager`], for that user.
     pub fn with_manager_of(user: User) -> Option<Self> {
+        Self::managed(user, |_| None)
+    }
+
+    fn managed(user: User, launchd: impl FnOnce(&Self) -> Option<Launchd>) -> Option<Self> {
         if let Err(reason) = manager::possible() {
             skip(&reason);
             return None;
         }
         let mut world = Self::of(user);
+        world.launchd = launchd(&world);
         cgroup::sweep();
         let cgroup = match Cgroup::new(world.dir(), &world.account) {
             Ok(cgroup) => cgroup,
@@ -139,6 +149,14 @@ impl World {
     }
 
     fn start_manager(&mut self, cgroup: Cgroup) {
+        if self.launchd.is_some() {
+            self.start_launchd(cgroup);
+        } else {
+            self.start_systemd(cgroup);
+        }
+    }
+
+    fn start_systemd(&mut self, cgroup: Cgroup) {
         let mut environment = self.environment();
         // The colon adds the machine's own.
         let mut generators = self.generators().into_os_string();
@@ -149,6 +167,7 @@ impl World {
             self.dir(),
             &self.account,
             environment,
+            &["/usr/lib/systemd/systemd", "--user", "--log-target=console"].map(OsString::from),
         ));
         wait_until("the private systemd --user", BOUND, || self.manager_state());
         assert!(
@@ -234,7 +253,10 @@ impl World {
     /// left here is awake.
     pub fn processes(&self) -> Vec<Process> {
         let mut all = process::of(self.dir());
-        all.retain(|process| !manager::is_its_own(process));
+        let manager = self.manager_pid();
+        all.retain(|process| {
+            !manager::is_its_own(process) && u32::try_from(process.pid).ok() != manager
+        });
         all
     }
 
@@ -358,10 +380,17 @@ impl World {
         let bin = self.dir().join("bin");
         self.programs.get_or_init(|| {
             for name in programs::NAMES {
-                tree::link_or_copy(&programs::folder().join(name), &bin.join(name));
+                tree::link_or_copy(&self.program(name), &bin.join(name));
             }
         });
         bin
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        match &self.launchd {
+            Some(_) if name == "doze-activator" => self.launchd_activator(),
+            _ => programs::folder().join(name),
+        }
     }
 
     /// The folder with an engine's programs that the world's user can read and run: its own, or
@@ -407,7 +436,7 @@ impl World {
         path.push(":/usr/local/bin:/usr/bin:/bin");
         let mut bus = OsString::from("unix:path=");
         bus.push(self.runtime_dir().join("bus"));
-        vec![
+        let mut environment = vec![
             ("HOME", self.home().into()),
             ("USER", self.account.name.clone().into()),
             ("LOGNAME", self.account.name.clone().into()),
@@ -421,7 +450,11 @@ impl World {
             // Without a manager nothing listens there, but nobody looks for another bus.
             ("DBUS_SESSION_BUS_ADDRESS", bus),
             (MARKER, self.dir().into()),
-        ]
+        ];
+        if let Some(launchd) = &self.launchd {
+            launchd.add_to(&mut environment);
+        }
+        environment
     }
 
     /// `degraded` is as good as `running`: what other packages install for every user's manager

@@ -1,4 +1,4 @@
-//! The `systemd --user` of a world: start, entrance, stop.
+//! The `systemd --user` of a world, or what stands in for it: start, entrance, stop.
 //!
 //! Must not know: which units a test gives it.
 //!
@@ -57,7 +57,7 @@ shift 2
 exec /usr/bin/nsenter --mount="$namespaces/mnt" --ipc="$namespaces/ipc" --wdns="$PWD" "$@"
 "#;
 
-/// A running `systemd --user`.
+/// A running manager.
 #[derive(Debug)]
 pub(super) struct Manager {
     child: Child,
@@ -90,12 +90,13 @@ pub(super) fn is_its_own(process: &Process) -> bool {
 }
 
 impl Manager {
-    /// Starts a manager for the world in `world`; it is not ready yet.
+    /// Starts a manager for the world in `world`, by these words; it is not ready yet.
     pub(super) fn start(
         cgroup: Cgroup,
         world: &Path,
         account: &Account,
         environment: Vec<(&'static str, OsString)>,
+        words: &[OsString],
     ) -> Self {
         let log = world.join("manager.log");
         let stderr =
@@ -113,7 +114,7 @@ impl Manager {
             ])
             .arg(cgroup.manager())
             .args(account.switch())
-            .args(["/usr/lib/systemd/systemd", "--user", "--log-target=console"])
+            .args(words)
             .env_clear()
             .envs(environment)
             .current_dir("/")
