@@ -2,13 +2,12 @@
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::unix::net::UnixStream,
     time::Duration,
 };
 
 use camino::Utf8Path;
 use doze_contract::status::{Question, Status, WAKE_FAILED, WAKE_READY};
-use rustix::fs::inotify::{self, WatchFlags};
 
 /// An activator answers its status socket at once; one that does not is not one to wait for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -94,18 +93,6 @@ impl Hold {
     pub fn lost(mut self) {
         io::copy(&mut self.0, &mut io::sink()).unwrap_or_default();
     }
-}
-
-/// Has an inotify(7) instance tell when something in a folder of sockets comes or goes: an
-/// activator binds its status socket when it starts, and takes it away when it leaves.
-pub fn watch_folder(watch: impl AsFd, folder: &Utf8Path) -> io::Result<()> {
-    let changes = WatchFlags::CREATE
-        | WatchFlags::DELETE
-        | WatchFlags::MOVED_TO
-        | WatchFlags::DELETE_SELF
-        | WatchFlags::ONLYDIR;
-    inotify::add_watch(watch, folder.as_std_path(), changes)?;
-    Ok(())
 }
 
 fn connect(socket: &Utf8Path) -> io::Result<Option<UnixStream>> {

@@ -5,6 +5,7 @@
 //! killed activator leaves behind falls to it, as a child subreaper (prctl(2)), and is stopped
 //! before the next activation: that is what a cgroup does elsewhere.
 
+#[cfg_attr(target_os = "macos", path = "macos/orphans.rs")]
 mod orphans;
 mod sockets;
 
@@ -23,7 +24,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use command_fds::{CommandFdExt, FdMapping};
 use doze_contract::{InstanceName, Plan, exit::ActivatorExit, plan::UMASK, restarts::Restarts};
-use rustix::process::{Pid, Signal, set_child_subreaper};
+use rustix::process::{Pid, Signal};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Interest, unix::AsyncFd},
     net::{UnixListener, UnixStream},
@@ -94,8 +95,7 @@ impl Foreground {
     }
 
     async fn serve(self, up: impl FnOnce()) -> Result<(), ForegroundError> {
-        let me = rustix::process::getpid();
-        set_child_subreaper(Some(me)).map_err(|e| system("become a subreaper")(e.into()))?;
+        orphans::adopt().map_err(system("become a subreaper"))?;
         crate::interrupt::leave_to_others();
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("catch SIGINT"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(system("catch SIGTERM"))?;
@@ -201,7 +201,7 @@ impl Instance {
                     // Clients come here again, and not to what is left of the engine.
                     self.links("link");
                     orphans::stop(&self.activators, &self.plan).await;
-                    sockets::open(&self.sockets);
+                    orphans::open(&self.sockets);
                     pause(&mut stop).await;
                 }
                 Err(error) => {

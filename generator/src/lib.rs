@@ -20,6 +20,8 @@ pub mod expression;
 mod failure;
 mod file_lock;
 pub mod fmt;
+#[cfg_attr(target_os = "macos", path = "macos/folders.rs")]
+mod folders;
 pub mod foreground;
 mod fsx;
 pub mod import;
@@ -29,6 +31,8 @@ mod look;
 mod memo;
 mod output;
 pub mod ports;
+#[cfg_attr(target_os = "macos", path = "macos/processes.rs")]
+mod processes;
 mod registered;
 pub mod schema;
 mod signals;

@@ -57,7 +57,8 @@ struct Process {
 }
 
 impl Meter {
-    /// What the activator with this id uses, with all that it started; nothing if it is gone.
+    /// What the activator with this id uses, with all that it started; nothing if it is gone, or if
+    /// there is no proc(5), as on macOS.
     /// `service` is the unit that it would be in.
     pub(crate) fn usage(&mut self, activator: u32, service: &str) -> Option<Usage> {
         let at = Instant::now();

@@ -38,9 +38,7 @@ pub(super) fn run(context: &Context, names: &[String], wanted: Wanted) -> Result
             tail.begin(wanted, &mut stdout)?;
         }
         stdout.flush()?;
-        watch.map_or(Ok(()), |watch| {
-            tail::follow(&watch, &mut tails, &mut stdout)
-        })
+        watch.map_or(Ok(()), |watch| tail::follow(watch, &mut tails, &mut stdout))
     };
     print().map_err(Failure::io("print the logs"))
 }

@@ -16,17 +16,17 @@ use doze_contract::{
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fd::{AsFd, OwnedFd},
-    fs::inotify,
+    fd::AsFd,
 };
 use serde_json::json;
 
 use super::{Context, observed::is_ready, status};
 use crate::{
-    awake::{self, watch_folder},
+    awake,
     cli::WaitUntil,
     compile::starts_with_project,
     failure::Failure,
+    folders::Folders,
     look::{Group, word},
     output::print_json,
 };
@@ -131,9 +131,9 @@ impl Wait<'_> {
                 // It may not be listening yet, which it does not tell either.
                 Until::Ready if self.paths.status_socket.symlink_metadata().is_ok() => {
                     pause = LONGEST.min(pause * 2);
-                    changed(&watch, left.min(pause)).map_err(cannot())?;
+                    watch.wait(left.min(pause)).map_err(cannot())?;
                 }
-                Until::Ready => changed(&watch, left).map_err(cannot())?,
+                Until::Ready => watch.wait(left).map_err(cannot())?,
                 Until::Asleep => self.gone(left).map_err(cannot())?,
             }
         }
@@ -164,17 +164,17 @@ impl Wait<'_> {
     /// Waits until the activator has gone, in whatever way, or for so long.
     fn gone(&self, within: Duration) -> io::Result<()> {
         match awake::line(&self.paths.status_socket)? {
-            Some(line) => changed(&line, within),
+            Some(line) => ended(&line, within),
             None => Ok(()),
         }
     }
 
     /// Watches the folder of its sockets, or where that will be.
-    fn watch(&self) -> io::Result<OwnedFd> {
-        let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+    fn watch(&self) -> io::Result<Folders> {
+        let mut watch = Folders::new()?;
         let socket = &self.paths.status_socket;
         for folder in socket.ancestors().skip(1) {
-            match watch_folder(&watch, folder) {
+            match watch.names(folder) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 other => return other.map(|()| watch),
             }
@@ -183,10 +183,10 @@ impl Wait<'_> {
     }
 }
 
-/// Waits until something has changed, or for so long.
-fn changed(watch: &impl AsFd, within: Duration) -> io::Result<()> {
+/// Waits until a connection that says nothing has ended, or for so long.
+fn ended(line: &impl AsFd, within: Duration) -> io::Result<()> {
     let within = Timespec::try_from(within).map_err(io::Error::other)?;
-    let mut fds = [PollFd::new(watch, PollFlags::IN)];
+    let mut fds = [PollFd::new(line, PollFlags::IN)];
     match poll(&mut fds, Some(&within)) {
         Err(error) if error.kind() != ErrorKind::Interrupted => Err(error.into()),
         _ => Ok(()),

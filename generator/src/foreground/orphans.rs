@@ -8,14 +8,20 @@ use std::{fs, io, os::fd::OwnedFd, time::Duration};
 use doze_contract::{Plan, plan};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpgid, getpid, kill_process, kill_process_group,
-    pidfd_open, waitpid,
+    pidfd_open, set_child_subreaper, waitpid,
 };
+use socket2::SockRef;
 use tokio::time::timeout;
 
 use super::{Activators, watch};
 
 /// How long an engine that was killed with its group may take to be gone.
 const KILLED: Duration = Duration::from_secs(5);
+
+/// Makes this process the parent of every orphan below it.
+pub(super) fn adopt() -> io::Result<()> {
+    Ok(set_child_subreaper(Some(getpid()))?)
+}
 
 /// Stops every child that is not one of the activators, in the way the plan says, until there is
 /// none: a dying engine may pass its own children on.
@@ -39,6 +45,14 @@ pub(super) async fn stop(activators: &Activators, plan: &Plan) {
             // It cannot even be killed; the instance lock keeps others off its data.
             return;
         }
+    }
+}
+
+/// Lets clients in again whom a killed activator kept out of the sockets that its engine had.
+pub(super) fn open(sockets: &[OwnedFd]) {
+    for socket in sockets {
+        // It has no filter, unless that activator closed it.
+        drop(SockRef::from(socket).detach_filter());
     }
 }
 

@@ -12,7 +12,6 @@ use std::{
 
 use camino::Utf8Path;
 use doze_contract::{Endpoint, Plan};
-use socket2::SockRef;
 
 use crate::{
     compile::starts_with_project,
@@ -70,14 +69,6 @@ fn listen_tcp(endpoint: &Endpoint) -> Result<OwnedFd, BindError> {
     let listener = TcpListener::bind(address).map_err(|source| ports::explain(endpoint, source))?;
     rustix::net::listen(&listener, BACKLOG).map_err(|error| refused(endpoint, error.into()))?;
     Ok(listener.into())
-}
-
-/// Lets clients in again whom a killed activator kept out of the sockets that its engine had.
-pub(super) fn open(sockets: &[OwnedFd]) {
-    for socket in sockets {
-        // It has no filter, unless that activator closed it.
-        drop(SockRef::from(socket).detach_filter());
-    }
 }
 
 /// Binds a unix socket that only its owner can reach, in place of a leftover.

@@ -8,15 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use doze_contract::{Plan, exit::Exit};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::super::Context;
 use crate::{
-    config::FILE_NAME, drivers::Drivers, failure::Failure, fsx, supply::Reach, systemd::Systemd,
-    toolchain::Toolchains, tree::Area,
+    config::FILE_NAME,
+    drivers::Drivers,
+    failure::Failure,
+    fsx,
+    processes::{self, Process},
+    supply::Reach,
+    systemd::Systemd,
+    toolchain::Toolchains,
+    tree::Area,
 };
 
 /// How long the last process may take to go.
@@ -106,7 +113,7 @@ impl Stage {
 
     /// How many processes of doze and of engines the project has now, the listener not counted.
     pub(super) fn processes(&self) -> usize {
-        let processes = processes();
+        let processes = processes::all();
         let listener = self.listener.as_ref().map(Child::id);
         let mut ours: Vec<u32> = processes
             .iter()
@@ -251,35 +258,4 @@ fn doze_toml(context: &Context, name: &str) -> Result<String, Failure> {
         });
     }
     Ok(text.concat())
-}
-
-struct Process {
-    pid: u32,
-    parent: u32,
-    command: String,
-}
-
-/// The process table by proc(5).
-fn processes() -> Vec<Process> {
-    let Ok(entries) = Utf8Path::new("/proc").read_dir_utf8() else {
-        return Vec::new();
-    };
-    let process = |entry: camino::Utf8DirEntry| {
-        let pid = entry.file_name().parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let parent = stat
-            .rsplit_once(')')?
-            .1
-            .split_whitespace()
-            .nth(1)?
-            .parse()
-            .ok()?;
-        let command = fs::read(entry.path().join("cmdline")).ok()?;
-        Some(Process {
-            pid,
-            parent,
-            command: String::from_utf8_lossy(&command).into_owned(),
-        })
-    };
-    entries.flatten().filter_map(process).collect()
 }

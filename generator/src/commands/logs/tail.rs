@@ -2,16 +2,17 @@
 
 use std::{
     fs::{self, File},
-    io::{self, ErrorKind, Seek, SeekFrom, Write},
-    mem::MaybeUninit,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    io::{self, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::inotify;
 
 use super::Wanted;
-use crate::fsx::{make_folder, missing_is_none};
+use crate::{
+    folders::Folders,
+    fsx::{make_folder, missing_is_none},
+};
 
 /// What an activator says last; what comes then is of the next one.
 const LEAVING: &str = " leaving with exit status ";
@@ -113,35 +114,26 @@ impl Tail {
 }
 
 /// Watches the folder of the logs, which is made if need be.
-pub(super) fn watch(folder: &Utf8Path) -> io::Result<OwnedFd> {
+pub(super) fn watch(folder: &Utf8Path) -> io::Result<Folders> {
     make_folder(folder)?;
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-    let changes =
-        inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
-    inotify::add_watch(&watch, folder.as_std_path(), changes)?;
+    let mut watch = Folders::new()?;
+    watch.files(folder)?;
     Ok(watch)
 }
 
 /// Prints what is added to logs of a folder, until somebody interrupts.
-pub(super) fn follow(watch: &OwnedFd, tails: &mut [Tail], to: &mut impl Write) -> io::Result<()> {
-    let mut events = [MaybeUninit::uninit(); 4096];
-    let mut events = inotify::Reader::new(watch, &mut events);
-    loop {
-        let event = match events.next() {
-            Ok(event) => event,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.into()),
-        };
-        // Without a name events were lost, which may have been of any.
-        let name = event.file_name().map(|name| name.to_string_lossy());
-        let is_its = |tail: &&mut Tail| {
-            let own = tail.path.file_name();
-            name.as_ref().is_none_or(|name| own == Some(name.as_ref()))
-        };
-        for tail in tails.iter_mut().filter(is_its) {
-            tail.go_on(to)?;
-        }
-    }
+pub(super) fn follow(
+    mut watch: Folders,
+    tails: &mut [Tail],
+    to: &mut impl Write,
+) -> io::Result<()> {
+    watch.each(|name| {
+        let is_its = |tail: &&mut Tail| name.is_none_or(|name| tail.path.file_name() == Some(name));
+        tails
+            .iter_mut()
+            .filter(is_its)
+            .try_for_each(|tail| tail.go_on(to))
+    })
 }
 
 /// Where the lines of the last activator begin. One that was killed has said no last word, so what

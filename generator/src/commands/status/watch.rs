@@ -3,7 +3,6 @@
 
 use std::{
     io::{self, Write},
-    mem::MaybeUninit,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
     time::Duration,
@@ -12,12 +11,11 @@ use std::{
 use camino::Utf8Path;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use doze_contract::{ProjectName, error::chain};
-use rustix::fs::inotify;
 
 use super::{Context, gather, graph, picture::picture, show};
 use crate::{
-    awake::watch_folder,
     failure::Failure,
+    folders::Folders,
     output::{Paint, columns, rows},
     signals,
     terminal::{self, Input, WholeTerminal},
@@ -107,17 +105,16 @@ fn press(key: KeyEvent) -> Option<Event> {
 
 /// Tells what happens to the sockets, from a thread that ends with the process.
 fn listen(sockets: &Utf8Path, events: Sender<Event>) -> io::Result<()> {
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+    let mut watch = Folders::new()?;
     let entries = sockets.read_dir_utf8().into_iter().flatten().flatten();
     let folders = entries.map(|entry| entry.path().to_owned());
     for folder in folders.chain([sockets.to_owned()]) {
         // One that is not there, or is none, is not missed: there is a look each second.
-        watch_folder(&watch, &folder).unwrap_or_default();
+        watch.names(&folder).unwrap_or_default();
     }
     thread::spawn(move || {
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut all = inotify::Reader::new(&watch, &mut buffer);
-        while all.next().is_ok() && events.send(Event::Look).is_ok() {}
+        // Until nobody listens any more.
+        drop(watch.each(|_| events.send(Event::Look).map_err(io::Error::other)));
     });
     Ok(())
 }
