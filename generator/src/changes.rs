@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub(crate) use self::{
     applied::Applied,
-    decide::{Decision, Facts, InstanceChange, Unit, decide},
+    decide::{Decision, Facts, InstanceChange, decide},
     show::{crowd, statements},
 };
 

@@ -60,6 +60,7 @@ use crate::{
     drivers::Drivers,
     failure::Failure,
     memo::Memo,
+    names::Names,
     output::{complain, print},
     registered,
     supply::{Reach, Supply},
@@ -423,9 +424,9 @@ impl Compiled {
                 roots.project
             )));
         }
-        let units = doze_units::Prefix::of(&self.project.name);
+        let called = Names::of(self.host.dirs.init, &self.project.name);
         let owns = |area: Area, name: &str| match area {
-            Area::Units => units.owns(name),
+            Area::Units => called.owns(name),
             Area::Plans => name.strip_suffix(".json").is_some(),
             Area::Project => false,
         };

@@ -12,13 +12,14 @@ use doze_contract::{
     Endpoint, EngineName, InstanceName, Plan, ProjectName,
     plan::{Condition, Dependency, FORMAT, InitSocket, Member, SideEndpoint, Signal, Start, Stop},
 };
+use doze_launchd::{AgentError, InstanceAgent};
 use doze_units::{InstanceUnits, Profile, ProjectUnits, UnitError, UnitFile};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Instance, Project, Wish},
-    dirs::{Dirs, SOURCE},
+    dirs::{Dirs, Init, SOURCE},
     drivers::{DriverError, Drivers},
     schema,
     tree::{Area, Tree},
@@ -67,6 +68,15 @@ pub enum CompileError {
         /// Why.
         #[source]
         source: UnitError,
+    },
+    /// An agent cannot be written.
+    #[error("cannot write the agent of `{instance}`")]
+    Agent {
+        /// The instance.
+        instance: InstanceName,
+        /// Why.
+        #[source]
+        source: AgentError,
     },
     /// The endpoints cannot be written.
     #[error("cannot write the list of endpoints")]
@@ -151,7 +161,7 @@ fn hold(project: &Project, plans: &mut [Plan]) {
     };
     let known: BTreeMap<_, _> = plans.iter().map(known).collect();
     for (plan, instance) in plans.iter_mut().zip(&project.instances) {
-        let held = held(instance).filter_map(|(name, condition)| {
+        let held = needed(instance).filter_map(|(name, condition)| {
             let (wake_socket, runs_by_itself) = known.get(name)?.clone();
             Some(Dependency {
                 instance: name.clone(),
@@ -166,7 +176,7 @@ fn hold(project: &Project, plans: &mut [Plan]) {
 }
 
 /// The instances that one holds, and when they are good enough.
-fn held(instance: &Instance) -> impl Iterator<Item = (&InstanceName, Condition)> {
+fn needed(instance: &Instance) -> impl Iterator<Item = (&InstanceName, Condition)> {
     instance
         .depends_on
         .iter()
@@ -191,12 +201,14 @@ fn ready_within<'a>(project: &'a Project, plans: &[Plan]) -> BTreeMap<&'a Instan
         // No circle is left in a project, so the way ends.
         let mut way = vec![*name];
         while let Some((name, (instance, own))) = way.last().and_then(|it| all.get_key_value(it)) {
-            let open = held(instance).map(|(name, _)| name);
+            let open = needed(instance).map(|(name, _)| name);
             let open = open.filter(|name| all.contains_key(name) && !known.contains_key(name));
             let before = way.len();
             way.extend(open);
             if way.len() == before {
-                let longest = held(instance).filter_map(|(name, _)| known.get(name)).max();
+                let longest = needed(instance)
+                    .filter_map(|(name, _)| known.get(name))
+                    .max();
                 known.insert(*name, *own + longest.copied().unwrap_or_default());
                 way.pop();
             }
@@ -225,7 +237,7 @@ fn plan(
         holds: Vec::new(),
         init_sockets: init_sockets(project, instance, host),
         open_to: instance.open_to,
-        hands_over: true,
+        hands_over: host.dirs.init.can_hand_over(),
         paths: host.dirs.instance(&project.name, &instance.name),
         driver: programs
             .program(&instance.engine)
@@ -236,7 +248,12 @@ fn plan(
     })
 }
 
+/// What the init system binds in place of the unix endpoints, so that the paths can lead to the
+/// engine itself; only where it can be told who is with that.
 fn init_sockets(project: &Project, instance: &Instance, host: &Host) -> Vec<InitSocket> {
+    if !host.dirs.init.can_hand_over() {
+        return Vec::new();
+    }
     let unix = instance
         .endpoints
         .iter()
@@ -260,6 +277,27 @@ pub fn compile(
     host: &Host,
 ) -> Result<Tree, CompileError> {
     let mut tree = Tree::default();
+    if host.dirs.init != Init::Launchd {
+        project_units(&mut tree, project, plans)?;
+    }
+    for (plan, instance) in plans.iter().zip(&project.instances) {
+        let name = plan_name(&plan.instance);
+        let path = host.dirs.plans(&project.name).join(&name);
+        if host.dirs.init == Init::Launchd {
+            agent(&mut tree, plan, &path, host)?;
+        } else {
+            instance_units(&mut tree, project, instance, plan, &path, host)?;
+        }
+        tree.private(Area::Plans, name, plan_text(plan)?);
+    }
+    tree.private(Area::Plans, SOURCE, format!("{}\n", project.source));
+    endpoints(&mut tree, &project.name, plans)?;
+    tree.public(Area::Project, schema::FILE_NAME, schema);
+    Ok(tree)
+}
+
+/// The units that stand for the whole project.
+fn project_units(tree: &mut Tree, project: &Project, plans: &[Plan]) -> Result<(), CompileError> {
     let units = ProjectUnits {
         project: &project.name,
         source: &project.source,
@@ -271,37 +309,63 @@ pub fn compile(
         instance: project.name.to_string(),
         source,
     };
-    add_unit(
-        &mut tree,
-        units.target(&names, &started).map_err(of_project)?,
-    );
-    add_unit(&mut tree, units.slice().map_err(of_project)?);
-    for (plan, instance) in plans.iter().zip(&project.instances) {
-        let of_instance = |source| CompileError::Unit {
-            instance: plan.instance.to_string(),
-            source,
-        };
-        let name = plan_name(&plan.instance);
-        let path = host.dirs.plans(&project.name).join(&name);
-        let (socket, service) =
-            instance_units(project, instance, plan, &path, host).map_err(of_instance)?;
-        add_unit(&mut tree, socket);
-        add_unit(&mut tree, service);
-        tree.private(Area::Plans, name, plan_text(plan)?);
-    }
-    tree.private(Area::Plans, SOURCE, format!("{}\n", project.source));
-    endpoints(&mut tree, &project.name, plans)?;
-    tree.public(Area::Project, schema::FILE_NAME, schema);
-    Ok(tree)
+    add_unit(tree, units.target(&names, &started).map_err(of_project)?);
+    add_unit(tree, units.slice().map_err(of_project)?);
+    Ok(())
 }
 
+/// The agent of an instance.
+fn agent(
+    tree: &mut Tree,
+    plan: &Plan,
+    plan_path: &Utf8Path,
+    host: &Host,
+) -> Result<(), CompileError> {
+    let environment = host.dirs.environment(&plan.project);
+    let addresses = held(plan);
+    let agent = InstanceAgent {
+        project: &plan.project,
+        instance: &plan.instance,
+        start: &plan.body.start,
+        endpoints: &addresses,
+        wake_socket: &plan.paths.wake_socket,
+        activator: &host.activator(),
+        plan: plan_path,
+        stop_timeout: stop_timeout(plan),
+        log: &plan.paths.log,
+        environment: is_own(plan).then_some(environment.as_path()),
+    };
+    let file = agent.file().map_err(|source| CompileError::Agent {
+        instance: plan.instance.clone(),
+        source,
+    })?;
+    tree.public(Area::Units, file.name, file.text);
+    Ok(())
+}
+
+/// The client endpoints that the init system holds; what starts with the project binds its own.
+fn held(plan: &Plan) -> Vec<Endpoint> {
+    if starts_with_project(plan) {
+        return Vec::new();
+    }
+    plan.addresses().cloned().collect()
+}
+
+/// How long it may take to stop all members.
+fn stop_timeout(plan: &Plan) -> Duration {
+    let members = plan.body.members.iter();
+    members.map(|member| member.stop.within).sum::<Duration>() + MARGIN
+}
+
+/// The socket and the service of an instance.
 fn instance_units(
+    tree: &mut Tree,
     project: &Project,
     instance: &Instance,
     plan: &Plan,
     plan_path: &Utf8Path,
     host: &Host,
-) -> Result<(UnitFile, UnitFile), UnitError> {
+) -> Result<(), CompileError> {
     let members = &plan.body.members;
     let programs: Vec<&Utf8Path> = members
         .iter()
@@ -325,7 +389,7 @@ fn instance_units(
     let stop = members.last().map(|member| &member.stop);
     let holds: Vec<_> = plan.holds.iter().map(|held| &held.instance).collect();
     let environment = host.dirs.environment(&plan.project);
-    let addresses: Vec<_> = plan.addresses().cloned().collect();
+    let addresses = held(plan);
     let units = InstanceUnits {
         start: &plan.body.start,
         environment: is_own(plan).then_some(environment.as_path()),
@@ -334,11 +398,7 @@ fn instance_units(
         depends_on: &holds,
         engine: &plan.engine,
         source: &project.source,
-        endpoints: if starts_with_project(plan) {
-            &[]
-        } else {
-            &addresses
-        },
+        endpoints: &addresses,
         init_sockets: &plan.init_sockets,
         takes_sockets: plan.body.takes_sockets,
         wake_socket: &plan.paths.wake_socket,
@@ -347,11 +407,7 @@ fn instance_units(
         plan: plan_path,
         kill_signal: kill_signal(stop),
         start_timeout: start_timeout(plan),
-        stop_timeout: members
-            .iter()
-            .map(|member| member.stop.within)
-            .sum::<Duration>()
-            + MARGIN,
+        stop_timeout: stop_timeout(plan),
         writable: &writable,
         readable: &programs,
         limits: instance.limits,
@@ -359,7 +415,13 @@ fn instance_units(
         generates_code: plan.body.generates_code,
         user_namespaces: !plan.launcher.is_empty(),
     };
-    Ok((units.socket()?, units.service()?))
+    let of_instance = |source| CompileError::Unit {
+        instance: plan.instance.to_string(),
+        source,
+    };
+    add_unit(tree, units.socket().map_err(of_instance)?);
+    add_unit(tree, units.service().map_err(of_instance)?);
+    Ok(())
 }
 
 /// Whether an instance runs while the project is up, and binds its endpoints itself.

@@ -31,19 +31,66 @@ pub enum DirsError {
     /// The path of doze's own program is unknown.
     #[error("cannot tell where the doze program is")]
     Program(#[source] io::Error),
+    /// There is no such init system.
+    #[error("DOZE_INIT is {0:?}; it can be systemd, launchd or foreground")]
+    Init(OsString),
     /// The working directory is gone or unreadable.
     #[error("cannot tell the working directory")]
     WorkingDirectory(#[source] io::Error),
 }
 
+/// What holds the sockets of a user's projects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Init {
+    /// The systemd user manager. Without one, the listener in the foreground.
+    Systemd,
+    /// The launchd of the user's session.
+    Launchd,
+    /// The listener in the foreground, whatever else there is.
+    Foreground,
+}
+
+impl Init {
+    /// The variable that chooses, where not the one of the operating system is meant.
+    const VARIABLE: &str = "DOZE_INIT";
+
+    /// Whether an engine may accept clients itself, at the path of a unix endpoint or on a socket
+    /// of the init system, which takes a system that tells who is with it. launchd is held to what
+    /// macOS can, wherever it runs.
+    pub(crate) fn can_hand_over(self) -> bool {
+        cfg!(target_os = "linux") && self != Self::Launchd
+    }
+
+    /// The name of the one that is looked for, for people.
+    pub fn manager(self) -> &'static str {
+        match self {
+            Self::Launchd => "launchd of a user",
+            Self::Systemd | Self::Foreground => "systemd user manager",
+        }
+    }
+
+    fn from_environment() -> Result<Self, DirsError> {
+        match env::var_os(Self::VARIABLE) {
+            Some(word) if word == "systemd" => Ok(Self::Systemd),
+            Some(word) if word == "launchd" => Ok(Self::Launchd),
+            Some(word) if word == "foreground" => Ok(Self::Foreground),
+            Some(word) if !word.is_empty() => Err(DirsError::Init(word)),
+            _ if cfg!(target_os = "macos") => Ok(Self::Launchd),
+            _ => Ok(Self::Systemd),
+        }
+    }
+}
+
 /// The folders of one user.
 #[derive(Debug, Clone)]
 pub struct Dirs {
+    /// Whose files are written.
+    pub init: Init,
     /// `$DOZE_HOME`, else `$XDG_DATA_HOME/doze`.
     pub home: Utf8PathBuf,
     /// `$XDG_CONFIG_HOME/doze`, for what only this user may have.
     pub config: Utf8PathBuf,
-    /// The user's own systemd units.
+    /// The user's own systemd units, or launchd agents.
     pub units: Utf8PathBuf,
     /// `$XDG_RUNTIME_DIR/doze`, for sockets.
     pub runtime: Utf8PathBuf,
@@ -74,9 +121,15 @@ impl Dirs {
         let program = env::current_exe().map_err(DirsError::Program)?;
         let program = utf8(program)?;
         let here = env::current_dir().map_err(DirsError::WorkingDirectory)?;
+        let init = Init::from_environment()?;
+        let units = match init {
+            Init::Systemd | Init::Foreground => base.config_dir().join("systemd/user"),
+            Init::Launchd => base.home_dir().join("Library/LaunchAgents"),
+        };
         Ok(Self {
+            init,
             config: utf8(base.config_dir())?.join("doze"),
-            units: utf8(base.config_dir())?.join("systemd/user"),
+            units: utf8(units)?,
             programs: program.parent().unwrap_or(Utf8Path::new("/")).to_owned(),
             here: utf8(here)?,
             home,

@@ -16,10 +16,10 @@ use crate::{
     drivers::DriverError,
     file_lock::LockError,
     foreground::ForegroundError,
+    manager::ManagerError,
     output::{Paint, complain, harmless},
     ports::BusyError,
     supply::SupplyError,
-    systemd::SystemdError,
 };
 
 /// A failed command.
@@ -40,7 +40,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Busy(#[from] BusyError),
     #[error(transparent)]
-    Systemd(#[from] SystemdError),
+    Manager(#[from] ManagerError),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
@@ -122,7 +122,7 @@ impl Failure {
                 Some("write another `name = \"…\"` at the top of doze.toml".into())
             }
             Self::Plain { hint, .. } => hint.clone(),
-            Self::Systemd(error) => error.hint(),
+            Self::Manager(error) => error.hint(),
             Self::Config(_)
             | Self::Dirs(_)
             | Self::Driver(_)
@@ -157,7 +157,7 @@ impl Failure {
             | Self::Structure { .. }
             | Self::Publish(_) => Exit::Failed,
             Self::Supply(error) => error.exit(),
-            Self::Systemd(error) => error.exit(),
+            Self::Manager(error) => error.exit(),
             Self::Plain { exit, .. } | Self::Told(exit) => *exit,
         }
     }

@@ -16,6 +16,7 @@ pub mod diagnostic;
 pub mod dirs;
 mod doctor;
 pub mod drivers;
+mod enabled;
 pub mod expression;
 mod failure;
 mod file_lock;
@@ -26,9 +27,12 @@ pub mod foreground;
 mod fsx;
 pub mod import;
 mod interrupt;
+mod launchd;
 mod limits;
 mod look;
+mod manager;
 mod memo;
+mod names;
 mod output;
 pub mod ports;
 #[cfg_attr(target_os = "macos", path = "macos/processes.rs")]
@@ -37,6 +41,7 @@ mod registered;
 pub mod schema;
 mod signals;
 pub mod supply;
+#[cfg(target_os = "linux")]
 mod systemd;
 mod terminal;
 pub mod toolchain;

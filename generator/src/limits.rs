@@ -1,19 +1,18 @@
 //! Whether instances are really held to their limits, and who is told where not.
 //!
-//! What an instance declares is read from its service, as it was compiled or as it is installed.
 //! Must not know how a limit is written in doze.toml.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use doze_contract::InstanceName;
-use doze_units::{Controller, Limits, Prefix};
+use doze_units::{Controller, Limits};
 use serde::Serialize;
 
 use crate::{
-    config::Project,
+    config::{Instance, Project},
+    dirs::Init,
+    manager::{Manager, ManagerError},
     output::complain,
-    systemd::{Systemd, SystemdError},
-    tree::{Area, Tree},
 };
 
 /// A limit of one instance, as `doze status --json` shows it.
@@ -28,27 +27,24 @@ pub(crate) struct Row {
 /// Says of which instances the limits do not hold, and why; without a manager nothing does.
 pub(crate) fn tell(
     project: &Project,
-    tree: &Tree,
     instances: &BTreeSet<&InstanceName>,
-    systemd: Option<&Systemd>,
-) -> Result<(), SystemdError> {
-    let prefix = Prefix::of(&project.name);
-    let limits = |name: &InstanceName| {
-        let service = (Area::Units, prefix.service(name));
-        let text = tree.0.get(&service).map_or("", |file| &file.text);
-        Limits::of_service(text)
+    manager: Option<&dyn Manager>,
+) -> Result<(), ManagerError> {
+    let is_limited = |instance: &&Instance| {
+        instances.contains(&instance.name) && instance.limits != Limits::default()
     };
-    let limited: Vec<_> = instances
-        .iter()
-        .map(|name| (*name, limits(name)))
-        .filter(|(_, limits)| *limits != Limits::default())
-        .collect();
+    let limited: Vec<_> = project.instances.iter().filter(is_limited).collect();
     if limited.is_empty() {
         return Ok(());
     }
-    let there = systemd.map(Systemd::controllers).transpose()?;
-    for (name, limits) in limited {
-        if let Some(note) = note(name, &limits, there.as_deref()) {
+    let ask =
+        |manager: &dyn Manager| Ok::<_, ManagerError>((manager.init(), manager.controllers()?));
+    let there = manager.map(ask).transpose()?;
+    for instance in limited {
+        let there = there
+            .as_ref()
+            .map(|(init, there)| (*init, there.as_slice()));
+        if let Some(note) = note(&instance.name, &instance.limits, there) {
             complain(format_args!("{note}\n"));
         }
     }
@@ -70,8 +66,12 @@ pub(crate) fn rows(limits: &Limits, there: &[Controller]) -> BTreeMap<&'static s
     Controller::ALL.into_iter().filter_map(row).collect()
 }
 
-fn note(instance: &InstanceName, limits: &Limits, there: Option<&[Controller]>) -> Option<String> {
-    let missing = limits.unheld(there.unwrap_or_default());
+fn note(
+    instance: &InstanceName,
+    limits: &Limits,
+    there: Option<(Init, &[Controller])>,
+) -> Option<String> {
+    let missing = limits.unheld(there.map(|(_, there)| there).unwrap_or_default());
     if missing.is_empty() {
         return None;
     }
@@ -80,6 +80,7 @@ fn note(instance: &InstanceName, limits: &Limits, there: Option<&[Controller]>) 
         words.join(", ")
     };
     let why = match there {
+        Some((Init::Launchd, _)) => "launchd has no limits of this kind".into(),
         Some(_) => format!(
             "this user manager lacks the cgroup controllers {} (Delegate= of user@.service, \
              systemd.resource-control(5))",
@@ -107,9 +108,9 @@ mod tests {
     fn limits_that_do_not_hold_are_told_with_the_reason() {
         let app = InstanceName::new("app").unwrap();
         let note = |there| note(&app, &LIMITS, there);
-        assert_eq!(note(Some(&Controller::ALL)), None);
+        assert_eq!(note(Some((Init::Systemd, &Controller::ALL))), None);
         assert_eq!(
-            note(Some(&[Controller::Memory])).unwrap(),
+            note(Some((Init::Systemd, &[Controller::Memory]))).unwrap(),
             "note: app: nothing holds it to its limits (tasks): this user manager lacks the cgroup \
              controllers pids (Delegate= of user@.service, systemd.resource-control(5))"
         );

@@ -16,7 +16,6 @@ use doze_contract::{
     plan::{Dependency, FORMAT, SideEndpoint, Start},
     status::Phase,
 };
-use doze_units::{Prefix, manager::UnitState};
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -26,9 +25,11 @@ use crate::{
     awake,
     compile::{by_name, plan_name},
     config::{File, block::Block},
-    dirs::Dirs,
+    dirs::{Dirs, Init},
     failure::Failure,
     fsx, limits,
+    manager::{Unit, Units},
+    names::Names,
     usage::{Meter, Usage},
 };
 
@@ -40,6 +41,7 @@ const LAST_WORDS: u64 = 8 * 1024;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HeldBy {
     Systemd,
+    Launchd,
     Foreground,
     Nobody,
 }
@@ -150,20 +152,23 @@ impl Row {
 pub(crate) fn look(
     dirs: &Dirs,
     file: &File,
-    units: Option<&BTreeMap<String, UnitState>>,
+    units: Option<&Units>,
     before: &[Row],
 ) -> Result<(HeldBy, Vec<Row>), Failure> {
     let mut look = Look {
         dirs,
         project: &file.name,
-        prefix: Prefix::of(&file.name),
+        names: Names::of(dirs.init, &file.name),
         units,
         meter: Meter::default(),
     };
     let is_held = |block: &Block| look.is_held(&block.name);
     let held_by = match units {
         None => HeldBy::Foreground,
-        Some(_) if file.blocks.iter().any(is_held) => HeldBy::Systemd,
+        Some(_) if file.blocks.iter().any(is_held) => match dirs.init {
+            Init::Launchd => HeldBy::Launchd,
+            Init::Systemd | Init::Foreground => HeldBy::Systemd,
+        },
         Some(_) => HeldBy::Nobody,
     };
     let rows = file.blocks.iter().map(|block| look.row(block, before));
@@ -220,8 +225,8 @@ pub(crate) fn word(phase: Phase, group: Group) -> &'static str {
 struct Look<'a> {
     dirs: &'a Dirs,
     project: &'a ProjectName,
-    prefix: Prefix,
-    units: Option<&'a BTreeMap<String, UnitState>>,
+    names: Names,
+    units: Option<&'a Units>,
     meter: Meter,
 }
 
@@ -242,7 +247,7 @@ impl Look<'_> {
             None if plan.is_none() => "not up",
             None => self.at_rest(&block.name, group),
         };
-        let service = self.prefix.service(&block.name);
+        let service = self.names.service(&block.name);
         let usage = status
             .as_ref()
             .and_then(|status| self.meter.usage(status.activator_pid, &service));
@@ -284,21 +289,21 @@ impl Look<'_> {
         })
     }
 
-    fn unit(&self, name: &str) -> Option<&UnitState> {
-        self.units?.get(name)
+    fn unit(&self, name: &str) -> Unit {
+        let unit = self.units.and_then(|units| units.get(name));
+        unit.copied().unwrap_or_default()
     }
 
     fn is_held(&self, instance: &InstanceName) -> bool {
-        let socket = self.unit(&self.prefix.socket(instance));
-        self.units.is_none() || socket.is_some_and(UnitState::is_active)
+        let socket = self.unit(&self.names.socket(instance));
+        self.units.is_none() || socket.is_active()
     }
 
     /// The state of one that does not run.
     fn at_rest(&self, instance: &InstanceName, group: Group) -> &'static str {
-        let service = self.unit(&self.prefix.service(instance));
-        let socket = self.unit(&self.prefix.socket(instance));
-        let failed = service.is_some_and(UnitState::is_failed);
-        let closed = socket.is_some_and(UnitState::is_failed);
+        let service = self.unit(&self.names.service(instance));
+        let socket = self.unit(&self.names.socket(instance));
+        let (failed, closed) = (service.is_failed(), socket.is_failed());
         match group {
             // systemd closes the socket of a process that it gives up.
             Group::Process if failed && closed => "failed",
@@ -308,7 +313,7 @@ impl Look<'_> {
             Group::Service => "asleep",
             Group::Process if failed => "failed",
             // It is about to be started, again perhaps.
-            Group::Process if service.is_some_and(UnitState::is_running) => "booting",
+            Group::Process if service.is_running() => "booting",
             Group::Process => "ended",
         }
     }

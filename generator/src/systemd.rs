@@ -1,188 +1,111 @@
-//! The user manager of systemd, as the commands need it: by project and instance.
+//! The user manager of systemd, over D-Bus.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, ErrorKind},
-    os::unix::fs::symlink,
-    pin::pin,
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use doze_contract::{ProjectName, exit::Exit};
+use doze_contract::{InstanceName, ProjectName};
 use doze_units::{
     Controller, Prefix,
-    manager::{JobResult, Manager, ManagerError, UnitState},
+    manager::{JobResult, Manager as Bus, UnitState},
 };
 use tokio::{runtime::Runtime, time::timeout};
 
-use crate::{changes::Unit, fsx};
+use crate::{
+    dirs::Init,
+    manager::{Manager, ManagerError, Unit, Units},
+};
 
 /// How long a start is waited for without a word.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why the manager did not do what it should.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SystemdError {
-    #[error("cannot start the event loop")]
-    Runtime(#[source] io::Error),
-    #[error("the systemd user manager does not do its part")]
-    Manager(#[from] ManagerError),
-    #[error("{unit} did not {verb}: {result}")]
-    Job {
-        unit: String,
-        verb: &'static str,
-        result: String,
-    },
-}
-
-impl SystemdError {
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Job { unit, .. } => Some(format!("systemctl --user status '{unit}'")),
-            Self::Runtime(_) | Self::Manager(_) => None,
-        }
-    }
-
-    /// Whether it is about a service.
-    pub(crate) fn is_of_service(&self) -> bool {
-        matches!(self, Self::Job { unit, .. } if unit.ends_with(".service"))
-    }
-
-    /// Whether it is about this unit.
-    pub(crate) fn is_of(&self, name: &str) -> bool {
-        matches!(self, Self::Job { unit, .. } if unit == name)
-    }
-
-    pub(crate) fn exit(&self) -> Exit {
-        match self {
-            Self::Manager(_) => Exit::NoManager,
-            Self::Runtime(_) | Self::Job { .. } => Exit::Failed,
-        }
-    }
-}
-
 /// A connection to the user manager.
 pub(crate) struct Systemd {
     runtime: Runtime,
-    manager: Manager,
+    manager: Bus,
 }
 
 impl Systemd {
     /// Connects; nothing if this user has no manager.
-    pub(crate) fn connect() -> Result<Option<Self>, SystemdError> {
+    pub(crate) fn connect() -> Result<Option<Self>, ManagerError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(SystemdError::Runtime)?;
-        match runtime.block_on(Manager::connect()) {
+            .map_err(ManagerError::Runtime)?;
+        match runtime.block_on(Bus::connect()) {
             Ok(manager) => Ok(Some(Self { runtime, manager })),
             Err(error) if error.is_absent() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The state of every unit of a project that the manager has loaded.
-    pub(crate) fn states(
-        &self,
-        project: &ProjectName,
-    ) -> Result<BTreeMap<String, UnitState>, SystemdError> {
+    fn states(&self, project: &ProjectName) -> Result<Vec<UnitState>, ManagerError> {
         let prefix = Prefix::of(project);
-        let states = self
-            .runtime
-            .block_on(self.manager.units(&prefix.patterns()))?;
-        Ok(states
-            .into_iter()
-            .map(|state| (state.name.clone(), state))
-            .collect())
+        let patterns = prefix.patterns();
+        Ok(self.runtime.block_on(self.manager.units(&patterns))?)
     }
 
-    /// The files that units were read from; nothing of one that has none.
-    pub(crate) fn fragments(
-        &self,
-        units: &[String],
-    ) -> Result<Vec<(String, String)>, SystemdError> {
-        let states = self.runtime.block_on(self.manager.units(units))?;
-        let mut fragments = Vec::new();
-        for unit in states {
-            let path = self.runtime.block_on(self.manager.fragment(&unit))?;
-            fragments.push((unit.name, path));
+    /// The state of a unit that is loaded.
+    fn state(&self, unit: &str) -> Result<Option<UnitState>, ManagerError> {
+        let states = self.runtime.block_on(self.manager.units(&[unit]))?;
+        Ok(states.into_iter().next())
+    }
+
+    fn stopped(&self, units: &[String]) -> Result<Vec<(String, JobResult)>, ManagerError> {
+        if units.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(fragments)
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        Ok(self.runtime.block_on(self.manager.stop(&names))?)
+    }
+}
+
+impl Manager for Systemd {
+    fn init(&self) -> Init {
+        Init::Systemd
     }
 
-    /// The version of systemd.
-    pub(crate) fn version(&self) -> Result<String, SystemdError> {
-        Ok(self.runtime.block_on(self.manager.version())?)
+    fn version(&self) -> Result<String, ManagerError> {
+        let version = self.runtime.block_on(self.manager.version())?;
+        Ok(version)
     }
 
-    /// The units whose files changed since the manager read them.
-    pub(crate) fn unread<'a>(
-        &self,
-        units: impl IntoIterator<Item = &'a UnitState>,
-    ) -> Result<Vec<&'a str>, SystemdError> {
+    fn units(&self, project: &ProjectName) -> Result<Units, ManagerError> {
+        let states = self.states(project)?;
+        let unit = |state: UnitState| (state.name.clone(), Unit::from(&state));
+        Ok(states.into_iter().map(unit).collect())
+    }
+
+    fn result(&self, unit: &str) -> Result<String, ManagerError> {
+        let Some(state) = self.state(unit)? else {
+            return Ok("not loaded".into());
+        };
+        Ok(if unit.ends_with(".socket") {
+            self.runtime.block_on(self.manager.socket(&state))?.result
+        } else if unit.ends_with(".service") {
+            self.runtime.block_on(self.manager.service(&state))?.result
+        } else {
+            state.sub
+        })
+    }
+
+    fn reload(&self) -> Result<(), ManagerError> {
+        Ok(self.runtime.block_on(self.manager.reload())?)
+    }
+
+    fn unread(&self, units: &[String]) -> Result<Vec<String>, ManagerError> {
         let mut unread = Vec::new();
-        for unit in units {
-            if self.runtime.block_on(self.manager.needs_reload(unit))? {
-                unread.push(unit.name.as_str());
+        for state in self.runtime.block_on(self.manager.units(units))? {
+            if self.runtime.block_on(self.manager.needs_reload(&state))? {
+                unread.push(state.name);
             }
         }
         Ok(unread)
     }
 
-    /// Whether a file that a unit comes from changed since the manager read it; not so if it has none
-    /// of this name.
-    pub(crate) fn is_unread(&self, unit: &str) -> Result<bool, SystemdError> {
-        let states = self.runtime.block_on(self.manager.units(&[unit]))?;
-        Ok(!self.unread(&states)?.is_empty())
-    }
-
-    /// How a service or a socket ended last.
-    pub(crate) fn result(&self, unit: &UnitState) -> Result<String, SystemdError> {
-        Ok(if unit.name.ends_with(".socket") {
-            self.runtime.block_on(self.manager.socket(unit))?.result
-        } else if unit.name.ends_with(".service") {
-            self.runtime.block_on(self.manager.service(unit))?.result
-        } else {
-            unit.sub.clone()
-        })
-    }
-
-    /// The controllers with which the manager can hold a service to its limits.
-    pub(crate) fn controllers(&self) -> Result<Vec<Controller>, SystemdError> {
-        Ok(self.runtime.block_on(self.manager.controllers())?)
-    }
-
-    /// Those that hold a service that runs to a limit; nothing if it does not run.
-    pub(crate) fn limited(
-        &self,
-        service: &UnitState,
-    ) -> Result<Option<Vec<Controller>>, SystemdError> {
-        Ok(self.runtime.block_on(self.manager.limited(service))?)
-    }
-
-    /// Likewise, as far as it matters for what has to change.
-    pub(crate) fn units(
-        &self,
-        project: &ProjectName,
-    ) -> Result<BTreeMap<String, Unit>, SystemdError> {
-        let states = self.states(project)?;
-        let unit = |(name, state): (String, UnitState)| (name, Unit::from(&state));
-        Ok(states.into_iter().map(unit).collect())
-    }
-
-    pub(crate) fn reload(&self) -> Result<(), SystemdError> {
-        Ok(self.runtime.block_on(self.manager.reload())?)
-    }
-
-    /// Starts units; the results of those that did not start. If that takes longer than one likes
-    /// to wait without a word, `late` is told the services that are not ready yet.
-    pub(crate) fn start(
+    fn start(
         &self,
         units: &[String],
-        late: impl FnOnce(&[String]),
-    ) -> Result<Vec<SystemdError>, SystemdError> {
+        late: &mut dyn FnMut(&[String]),
+    ) -> Result<Vec<ManagerError>, ManagerError> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
@@ -203,59 +126,122 @@ impl Systemd {
         Ok(failures("start", results))
     }
 
-    /// Starts a unit, and nothing that it wants: each of those is started by itself, and one that
-    /// is done by then would be started once more.
-    pub(crate) fn start_alone(&self, unit: &str) -> Result<(), SystemdError> {
+    fn start_alone(&self, unit: &str) -> Result<(), ManagerError> {
         let results = self.runtime.block_on(self.manager.start_alone(unit))?;
         first(failures("start", results))
     }
 
-    /// Stops units that are loaded, and waits until they are.
-    pub(crate) fn stop(&self, units: &[String]) -> Result<(), SystemdError> {
+    fn stop(&self, units: &[String]) -> Result<(), ManagerError> {
         let results = self.stopped(units)?;
         first(failures("stop", results))
     }
 
-    /// Ends what services run now, while their sockets go on listening. A client who has a service
-    /// started again takes the place of the job that waits for its end, which canceled says; the
-    /// process is gone by then.
-    pub(crate) fn end(&self, services: &[String]) -> Result<(), SystemdError> {
+    /// A client who has a service started again takes the place of the job that waits for its end,
+    /// which canceled says; the process is gone by then.
+    fn end(&self, services: &[String]) -> Result<(), ManagerError> {
         let mut results = self.stopped(services)?;
         results.retain(|(_, result)| *result != JobResult::Canceled);
         first(failures("stop", results))
     }
 
-    fn stopped(&self, units: &[String]) -> Result<Vec<(String, JobResult)>, SystemdError> {
-        if units.is_empty() {
-            return Ok(Vec::new());
-        }
-        let names: Vec<&str> = units.iter().map(String::as_str).collect();
-        Ok(self.runtime.block_on(self.manager.stop(&names))?)
-    }
-
-    /// Forgets that units failed, so that nothing of them is left when their files are gone.
-    pub(crate) fn forget(&self, units: &[String]) -> Result<(), SystemdError> {
+    fn forget(&self, units: &[String]) -> Result<(), ManagerError> {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         Ok(self.runtime.block_on(self.manager.reset_failed(&names))?)
     }
 
-    /// Stops the whole project. The slice is the barrier: it is down when all of its members are.
-    pub(crate) fn down(&self, project: &ProjectName) -> Result<(), SystemdError> {
+    /// At the limit the wake socket is closed, and before it a start would wait until the next retry
+    /// is due.
+    fn rearm(
+        &self,
+        project: &ProjectName,
+        instances: &[&InstanceName],
+    ) -> Result<(), ManagerError> {
         let prefix = Prefix::of(project);
-        let states = self.states(project)?;
-        let loaded = |name: &String| states.contains_key(name);
+        let states = self.units(project)?;
+        let target = states.get(&prefix.target());
+        if !target.is_some_and(|target| target.is_active()) {
+            return Ok(());
+        }
+        let named = instances.iter();
+        let (services, sockets): (Vec<_>, Vec<_>) = named
+            .map(|instance| (prefix.service(instance), prefix.socket(instance)))
+            .unzip();
+        let waiting = services.iter();
+        let waiting = waiting.filter(|service| {
+            states
+                .get(*service)
+                .is_some_and(|unit| *unit == Unit::Retries)
+        });
+        let waiting: Vec<_> = waiting.cloned().collect();
+        self.stop(&waiting)?;
+        self.forget(&services)?;
+        // The call will tell of one that does not start.
+        self.start(&sockets, &mut |_| ())?;
+        Ok(())
+    }
+
+    /// The slice is the barrier: it is down when all of its members are.
+    fn down(&self, project: &ProjectName) -> Result<(), ManagerError> {
+        let prefix = Prefix::of(project);
+        let units = self.units(project)?;
+        let loaded = |name: &String| units.contains_key(name);
         let units: Vec<_> = [prefix.target(), prefix.slice()]
             .into_iter()
             .filter(loaded)
             .collect();
         self.stop(&units)
     }
+
+    fn controllers(&self) -> Result<Vec<Controller>, ManagerError> {
+        Ok(self.runtime.block_on(self.manager.controllers())?)
+    }
+
+    fn limited(&self, service: &str) -> Result<Option<Vec<Controller>>, ManagerError> {
+        let Some(state) = self.state(service)? else {
+            return Ok(None);
+        };
+        Ok(self.runtime.block_on(self.manager.limited(&state))?)
+    }
+
+    fn fragments(&self, units: &[String]) -> Result<Vec<(String, String)>, ManagerError> {
+        let states = self.runtime.block_on(self.manager.units(units))?;
+        let mut fragments = Vec::new();
+        for unit in states {
+            let path = self.runtime.block_on(self.manager.fragment(&unit))?;
+            fragments.push((unit.name, path));
+        }
+        Ok(fragments)
+    }
+
+    fn strays(&self, project: &ProjectName) -> Result<Vec<String>, ManagerError> {
+        let mut states = self.states(project)?;
+        states.retain(|unit| unit.load == "not-found" && unit.is_running());
+        Ok(states.into_iter().map(|unit| unit.name).collect())
+    }
 }
 
-fn failures(verb: &'static str, results: Vec<(String, JobResult)>) -> Vec<SystemdError> {
+impl From<&UnitState> for Unit {
+    fn from(state: &UnitState) -> Self {
+        if state.is_active() {
+            Self::Up
+        } else if state.is_failed() {
+            Self::Failed
+        } else if state.sub == "auto-restart" {
+            Self::Retries
+        } else if state.is_running() {
+            Self::Changes
+        } else {
+            Self::Down
+        }
+    }
+}
+
+fn failures(verb: &'static str, results: Vec<(String, JobResult)>) -> Vec<ManagerError> {
     let failed = results.into_iter().filter(|(_, result)| !result.is_done());
     failed
-        .map(|(unit, result)| SystemdError::Job {
+        .map(|(unit, result)| ManagerError::Job {
+            is_service: unit.ends_with(".service"),
+            hint: format!("systemctl --user status '{unit}'"),
             unit,
             verb,
             result: result.to_string(),
@@ -263,40 +249,6 @@ fn failures(verb: &'static str, results: Vec<(String, JobResult)>) -> Vec<System
         .collect()
 }
 
-fn first(failures: Vec<SystemdError>) -> Result<(), SystemdError> {
+fn first(failures: Vec<ManagerError>) -> Result<(), ManagerError> {
     failures.into_iter().next().map_or(Ok(()), Err)
-}
-
-/// Makes the target start with the user's manager, as `systemctl enable` would, but without one
-/// having to run. Whether that is new.
-pub(crate) fn enable(units: &Utf8Path, project: &ProjectName) -> io::Result<bool> {
-    let link = wants(units, project);
-    if let Some(folder) = link.parent() {
-        fsx::make_folder(folder)?;
-    }
-    match symlink(
-        Utf8Path::new("..").join(Prefix::of(project).target()),
-        &link,
-    ) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether the target starts with the user's manager.
-pub(crate) fn is_enabled(units: &Utf8Path, project: &ProjectName) -> io::Result<bool> {
-    let link = fsx::missing_is_none(fs::symlink_metadata(wants(units, project)))?;
-    Ok(link.is_some())
-}
-
-/// Undoes [`enable`].
-pub(crate) fn disable(units: &Utf8Path, project: &ProjectName) -> io::Result<()> {
-    fsx::missing_is_none(fs::remove_file(wants(units, project))).map(drop)
-}
-
-fn wants(units: &Utf8Path, project: &ProjectName) -> Utf8PathBuf {
-    units
-        .join("default.target.wants")
-        .join(Prefix::of(project).target())
 }

@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::fsx;
+use crate::{dirs::Init, fsx};
 
 /// The three folders that a project is compiled into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Area {
-    /// The user's systemd units; other people's files stand there, too.
+    /// The user's systemd units, or launchd agents; other people's files stand there, too.
     Units,
     /// The project's plans.
     Plans,
@@ -35,9 +35,13 @@ pub struct Roots {
 
 impl Roots {
     /// All areas below one folder.
-    pub fn below(folder: &Utf8Path) -> Self {
+    pub fn below(folder: &Utf8Path, init: Init) -> Self {
+        let units = match init {
+            Init::Systemd | Init::Foreground => "systemd/user",
+            Init::Launchd => "LaunchAgents",
+        };
         Self {
-            units: folder.join("systemd/user"),
+            units: folder.join(units),
             plans: folder.join("plans"),
             project: folder.join("project"),
             generated: false,
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn converging_twice_does_nothing_the_second_time() {
         let root = tempfile::tempdir().unwrap();
-        let roots = Roots::below(Utf8Path::from_path(root.path()).unwrap());
+        let roots = Roots::below(Utf8Path::from_path(root.path()).unwrap(), Init::Systemd);
         let owns = |_: Area, name: &str| name.starts_with("doze-");
         let steps = |tree: &Tree| {
             let steps = converge(tree, &Installed::read(&roots, tree, owns).unwrap());
@@ -227,7 +231,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_a_change() {
         let root = tempfile::tempdir().unwrap();
-        let roots = Roots::below(Utf8Path::from_path(root.path()).unwrap());
+        let roots = Roots::below(Utf8Path::from_path(root.path()).unwrap(), Init::Systemd);
         let tree = tree(&[("doze-a", "1")]);
         apply(&tree, &roots, &Step::Add((Area::Units, "doze-a".into()))).unwrap();
         let mut file = fs::File::create(roots.units.join("doze-a")).unwrap();

@@ -23,9 +23,20 @@ use crate::world::{User, World};
 /// How long the slowest step of a project may take: provisioning on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
 
-/// Runs each of these functions as two tests, one in each [`Mode`].
+/// Runs each of these functions as a test in each [`Mode`].
 #[macro_export]
-macro_rules! in_both_modes {
+macro_rules! in_every_mode {
+    ($($(#[$about:meta])* $test:ident),* $(,)?) => {
+        $crate::without_launchd!($($(#[$about])* $test),*);
+        mod launchd {
+            $($(#[$about])* #[test] fn $test() { super::$test($crate::project::Mode::Launchd); })*
+        }
+    };
+}
+
+/// Likewise, but for launchd: what is tested is not there, or is the same code and takes long.
+#[macro_export]
+macro_rules! without_launchd {
     ($($(#[$about:meta])* $test:ident),* $(,)?) => {
         mod systemd {
             $($(#[$about])* #[test] fn $test() { super::$test($crate::project::Mode::Systemd); })*
@@ -43,6 +54,15 @@ pub enum Mode {
     Systemd,
     /// `doze up --foreground`.
     Foreground,
+    /// The world's launchd, which is one for Linux.
+    Launchd,
+}
+
+impl Mode {
+    /// Whether it holds the sockets on its own, and not as long as a command runs.
+    pub fn has_manager(self) -> bool {
+        self != Self::Foreground
+    }
 }
 
 /// A project called `shop` with a Postgres `app` and a Valkey `cache`.
@@ -80,7 +100,10 @@ impl Project {
     pub fn of(user: User, mode: Mode, idle_timeout: &str) -> Option<Self> {
         let postgres = needed("a Postgres", engines::postgres())?;
         let valkey = needed("a Valkey", engines::valkey())?;
-        let world = World::with_manager_of(user)?;
+        let world = match mode {
+            Mode::Systemd | Mode::Foreground => World::with_manager_of(user)?,
+            Mode::Launchd => World::with_launchd_of(user)?,
+        };
         let (app, cache) = (world.port(), world.port());
         let project = Self {
             listener: None,
@@ -176,6 +199,13 @@ impl Project {
                     .run(&["systemctl", "--user", "start", "doze-shop.target"]);
             }
             Mode::Foreground => self.listener = Some(Listener::start(self)),
+            Mode::Launchd => {
+                self.run(&["generate"]);
+                let domain = self.world.launchd_domain();
+                for agent in self.agents() {
+                    self.world.run(&["launchctl", "bootstrap", &domain, &agent]);
+                }
+            }
         }
     }
 
@@ -196,9 +226,21 @@ impl Project {
         }
         self.declare(toml);
         match self.mode {
-            Mode::Systemd => drop(self.run(&["up"])),
+            Mode::Systemd | Mode::Launchd => drop(self.run(&["up"])),
             Mode::Foreground => self.up(),
         }
+    }
+
+    /// The files of its launchd agents.
+    fn agents(&self) -> Vec<String> {
+        let files = fs::read_dir(self.world.agents()).expect("the folder of the agents");
+        let paths = files.map(|file| file.expect("listed").path());
+        let agents = paths.filter(|path| path.extension().is_some_and(|end| end == "plist"));
+        let mut agents: Vec<_> = agents
+            .filter_map(|path| path.to_str().map(String::from))
+            .collect();
+        agents.sort();
+        agents
     }
 
     /// Sends a signal to the listener in the foreground.

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
 use doze_tests::skip::unshown;
-use doze_tests::{in_both_modes, wait_until};
+use doze_tests::{in_every_mode, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::{Config, NoTls, error::SqlState};
 
-in_both_modes!(
+in_every_mode!(
     who_is_not_let_in_hears_what_the_server_itself_says,
     the_superuser_is_for_the_driver_alone,
     a_cancel_request_stops_its_query_on_every_endpoint,

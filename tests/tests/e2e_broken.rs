@@ -19,9 +19,9 @@ use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project};
 use doze_tests::random::Random;
 use doze_tests::size::pick;
-use doze_tests::{engines, in_both_modes, needed, wait_until};
+use doze_tests::{engines, needed, wait_until, without_launchd};
 
-in_both_modes!(
+without_launchd!(
     a_broken_postgres_ends_every_client_and_recovers,
     a_broken_valkey_ends_every_client_and_recovers,
 );
@@ -203,7 +203,7 @@ impl Stage {
         }
         self.project.declare(toml);
         match self.mode {
-            Mode::Systemd => drop(self.project.run(&["up"])),
+            Mode::Systemd | Mode::Launchd => drop(self.project.run(&["up"])),
             Mode::Foreground => self.project.up(),
         }
     }

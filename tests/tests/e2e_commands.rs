@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -245,6 +246,32 @@ fn a_failed_boot_is_told_and_mended_by_an_edit() {
     project.declare(&project.toml("1h"));
     project.run(&["up"]);
     assert_eq!(project.cached(&["ping"]), "PONG");
+}
+
+/// Who chooses the foreground gets it, whatever else there is, and is not told that there is nothing.
+#[test]
+fn the_init_system_can_be_chosen() {
+    let Some(mut project) = Project::new(Mode::Systemd, "1h") else {
+        return;
+    };
+    project.set("DOZE_INIT", Path::new("runit"));
+    let refused = output(&mut project.doze(&["status"]));
+    assert_eq!(refused.status.code(), Some(2));
+    let said = stderr(&refused);
+    assert!(said.contains("systemd, launchd or foreground"), "{said}");
+
+    project.set("DOZE_INIT", Path::new("foreground"));
+    let mut up = project.doze(&["up"]);
+    let mut up = up.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut said = BufReader::new(up.stdout.take().expect("a pipe"))
+        .lines()
+        .map_while(Result::ok);
+    let first = said.next().unwrap_or_default();
+    assert!(first.starts_with("app (postgres): listening on"), "{first}");
+    assert!(said.any(|line| line.contains("Ctrl-C")));
+    assert_eq!(project.cached(&["ping"]), "PONG");
+    project.run(&["down"]);
+    assert!(up.wait().expect("our child").success());
 }
 
 /// Without a user manager `up` holds the sockets itself, and says so.

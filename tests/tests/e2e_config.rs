@@ -255,6 +255,51 @@ fn a_project_compiles_to_the_same_tree_everywhere() {
     }
 }
 
+/// Likewise for launchd, in `agents/`: every project of `compiled/`, and one with whatever an agent can
+/// have. The agents also have to please another reader of property lists, by the rules of
+/// launchd.plist(5).
+#[test]
+fn a_project_compiles_to_the_same_agents_everywhere() {
+    let world = World::new();
+    let golden = here("agents");
+    for case in fs::read_dir(&golden).expect("the cases are there") {
+        let case = case.expect("it can be listed").path();
+        let name = case.file_name().and_then(|name| name.to_str());
+        let name = name.expect("UTF-8").to_owned();
+        let own = case.join("doze.toml");
+        let source = if own.is_file() {
+            own.clone()
+        } else {
+            here("compiled").join(&name).join("doze.toml")
+        };
+        let file = world.write(format!("home/{name}/doze.toml"), &text(&source));
+        let folder = file.parent().expect("its folder");
+        let mut generate = doze(&world, folder, &["generate", "--out", "out"]);
+        succeed(generate.env("DOZE_INIT", "launchd"));
+        let agents = folder.join("out/LaunchAgents");
+        if own.is_file() {
+            fs::copy(&own, agents.join("doze.toml")).expect("our folder");
+        }
+
+        let files = fs::read_dir(&agents).expect("agents");
+        let files = files.map(|file| file.expect("listed").path());
+        let files: Vec<_> = files
+            .filter(|file| file.extension().is_some_and(|end| end == "plist"))
+            .collect();
+        assert!(!files.is_empty(), "{name}: no agents");
+        let mut validate = Command::new(here("../launchd/validate"));
+        let verified = output(validate.args(&files));
+        let said = String::from_utf8_lossy(&verified.stdout);
+        assert!(
+            verified.status.success() && said.is_empty(),
+            "{name}: {said}"
+        );
+
+        let tree = Tree::read(&agents).replacing(world.dir().to_str().expect("UTF-8"), "/WORLD");
+        tree.assert_golden(&case);
+    }
+}
+
 /// The name of a plan's content depends on where the world is.
 fn revisions(plans: &Path) -> Vec<String> {
     let files = fs::read_dir(plans)

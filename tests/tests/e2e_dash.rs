@@ -10,12 +10,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{in_both_modes, needed, wait_until};
+use doze_tests::{in_every_mode, needed, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-in_both_modes!(
+in_every_mode!(
     every_key_does_what_it_says,
     a_process_is_seen_to_run_and_to_end_and_runs_again_by_a_key,
     whoever_holds_the_sockets_may_go_and_come_back,
@@ -29,6 +29,7 @@ fn every_key_does_what_it_says(mode: Mode) {
     terminal.start_dash("");
     let holder = match mode {
         Mode::Systemd => "held by systemd",
+        Mode::Launchd => "held by launchd",
         Mode::Foreground => "up in the foreground",
     };
     terminal.shows(&["shop", "0 of 2 awake", holder, "app: postgres"]);
@@ -131,11 +132,16 @@ fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
     terminal.press("w");
     terminal.shows(&["`app` is ready"]);
     let (gone, back) = match mode {
-        Mode::Systemd => {
+        Mode::Systemd | Mode::Launchd => {
             let pid = project.world.manager_pid().expect("there is one");
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
             kill_process(pid.expect("a pid"), Signal::TERM).expect("it runs");
-            ("the user manager is gone", "held by systemd")
+            let back = if mode == Mode::Launchd {
+                "held by launchd"
+            } else {
+                "held by systemd"
+            };
+            ("the user manager is gone", back)
         }
         Mode::Foreground => {
             project.signal_listener(Signal::TERM);
@@ -146,10 +152,13 @@ fn whoever_holds_the_sockets_may_go_and_come_back(mode: Mode) {
     terminal.shows(&[gone, "0 of 2 awake", "not up"]);
     terminal.press("w");
     terminal.shows(&["`app` is not up"]);
-    if mode == Mode::Systemd {
+    if mode.has_manager() {
         project.world.restart_manager(Signal::TERM);
     }
-    project.up();
+    // A login loads all agents that are there.
+    if mode != Mode::Launchd {
+        project.up();
+    }
     terminal.shows(&[back, "asleep"]);
     terminal.press("w");
     terminal.shows(&["`app` is ready", "1 of 2 awake"]);

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use doze_tests::process::{self, Process};
 use doze_tests::project::{Mode, Project};
-use doze_tests::{engines, in_both_modes, wait_until};
+use doze_tests::{engines, in_every_mode, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const BOUND: Duration = Duration::from_mins(1);
 
-in_both_modes!(
+in_every_mode!(
     a_chain_wakes_and_sleeps_by_its_top_whatever_the_timeouts,
     both_sides_of_a_diamond_boot_at_the_same_time,
     a_chain_whose_middle_is_killed_is_held_again,

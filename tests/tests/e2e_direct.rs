@@ -16,12 +16,12 @@ use doze_tests::client::Client;
 use doze_tests::exchange::Exchange;
 use doze_tests::process;
 use doze_tests::project::{Mode, Project};
-use doze_tests::{in_both_modes, wait_until};
+use doze_tests::{wait_until, without_launchd};
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::Signal;
 use serde_json::Value;
 
-in_both_modes!(
+without_launchd!(
     the_engine_itself_answers_at_the_path,
     a_direct_client_counts_and_keeps_the_engine_awake,
     doze_sleep_ends_direct_clients_and_the_next_one_wakes_again,

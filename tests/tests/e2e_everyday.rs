@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use doze_tests::programs::workspace;
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{World, in_both_modes, wait_until};
+use doze_tests::{World, in_every_mode, wait_until};
 use serde_json::Value;
 
 const BOUND: Duration = Duration::from_secs(30);
 
-in_both_modes!(
+in_every_mode!(
     status_tells_what_is_used_and_wakes_nobody,
     logs_of_many_have_names_and_can_be_shortened,
     wait_tells_when_it_is_so_and_changes_nothing,

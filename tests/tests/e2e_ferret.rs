@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
 use doze_tests::skip::unshown;
-use doze_tests::{engines, in_both_modes, needed, process, tree, wait_until};
+use doze_tests::{engines, in_every_mode, needed, process, tree, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
-in_both_modes!(
+in_every_mode!(
     seeded_documents_are_there_for_a_client_and_after_a_sleep,
     a_collection_that_is_declared_later_appears,
     a_killed_member_takes_the_other_along_and_both_are_booted_again,

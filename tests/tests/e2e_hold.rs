@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use doze_tests::process::{self, Process};
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::{in_both_modes, wait_until};
+use doze_tests::{in_every_mode, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const BOUND: Duration = Duration::from_mins(1);
 
-in_both_modes!(
+in_every_mode!(
     a_held_instance_stays_awake_until_the_command_ends,
     a_killed_hold_lets_go,
     an_engine_that_dies_is_held_again,

@@ -16,15 +16,21 @@ use std::process::Command;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{engines, in_both_modes, process, wait_until};
+use doze_tests::{engines, in_every_mode, process, wait_until};
 use rustix::process::Signal;
 
-in_both_modes!(
+in_every_mode!(
     what_was_written_is_there_after_a_sleep,
     a_killed_server_is_booted_again_with_all_that_was_written,
     a_client_shows_why_it_cannot_be_served,
-    a_server_that_is_open_to_all_takes_its_socket_and_sleeps,
 );
+
+/// With launchd the server accepts no client itself.
+mod handed {
+    use super::a_server_that_is_open_to_all_takes_its_socket_and_sleeps;
+
+    doze_tests::without_launchd!(a_server_that_is_open_to_all_takes_its_socket_and_sleeps);
+}
 
 /// Longer than the slowest boot on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use doze_tests::client::Client;
 use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::{in_both_modes, wait_until};
+use doze_tests::{in_every_mode, wait_until};
 
 const BOUND: Duration = Duration::from_mins(1);
 
-in_both_modes!(
+in_every_mode!(
     an_engine_sleeps_after_its_timeout_and_not_before,
     a_connected_client_keeps_its_engine_awake_whatever_the_timeout,
     nothing_is_known_of_an_awake_time_once_it_is_over,

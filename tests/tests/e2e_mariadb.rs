@@ -13,21 +13,32 @@ use std::process::Command;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{in_both_modes, needed, process, wait_until};
+use doze_tests::{in_every_mode, needed, process, wait_until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 
-in_both_modes!(
+in_every_mode!(
     data_is_there_after_the_next_wake,
     a_client_that_waits_for_the_greeting_wakes_the_server,
     a_wrong_password_gets_the_servers_own_error,
     who_is_not_let_in_hears_what_the_server_itself_says,
     a_killed_server_is_booted_again_with_all_that_was_committed,
     clients_show_why_a_mariadb_cannot_boot,
-    a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps,
     tls_is_the_servers_own_and_is_verified_by_its_authority,
-    who_comes_without_tls_hears_it_from_the_server,
 );
+
+/// With launchd the server accepts no client itself.
+mod handed {
+    use super::{
+        a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps,
+        who_comes_without_tls_hears_it_from_the_server,
+    };
+
+    doze_tests::without_launchd!(
+        a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps,
+        who_comes_without_tls_hears_it_from_the_server,
+    );
+}
 
 /// Longer than the slowest boot on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);

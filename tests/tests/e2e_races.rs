@@ -5,19 +5,31 @@
 use std::time::{Duration, Instant};
 
 use doze_contract::Endpoint;
+use doze_contract::launchd::THROTTLE;
 use doze_tests::crowd::Crowd;
 use doze_tests::exchange::Exchange;
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::project::{Mode, Project};
 use doze_tests::size::pick;
 
-in_both_modes!(
+in_every_mode!(
     nobody_is_lost_to_the_sleep_of_a_valkey,
     nobody_is_lost_to_the_sleep_of_a_valkey_on_unix,
-    nobody_is_lost_to_the_sleep_of_a_postgres,
-    nobody_is_lost_to_the_sleep_of_a_postgres_on_unix,
-    nobody_is_lost_to_a_sleep_after_a_millisecond,
 );
+
+/// With launchd nothing sleeps so soon.
+mod others {
+    use super::{
+        nobody_is_lost_to_a_sleep_after_a_millisecond, nobody_is_lost_to_the_sleep_of_a_postgres,
+        nobody_is_lost_to_the_sleep_of_a_postgres_on_unix,
+    };
+
+    doze_tests::without_launchd!(
+        nobody_is_lost_to_the_sleep_of_a_postgres,
+        nobody_is_lost_to_the_sleep_of_a_postgres_on_unix,
+        nobody_is_lost_to_a_sleep_after_a_millisecond,
+    );
+}
 
 /// Clients at a time.
 const THREADS: usize = 8;
@@ -80,6 +92,12 @@ fn hammer(mode: Mode, instance: &str, on: &str, idle: u64, connections: usize, w
     assert_eq!(plan.endpoints.iter().all(unix), on == "unix");
     project.run(&["wake", instance]);
     project.wait_asleep();
+    // An activator of launchd stays for its throttle, so that a wave takes seconds.
+    let (idle_timeout, waves, connections) = if mode == Mode::Launchd {
+        (THROTTLE, pick(4, 16), pick(400, 4_000))
+    } else {
+        (Duration::from_millis(idle), waves, connections)
+    };
 
     let crowd = Crowd {
         exchange: Exchange::of(&plan),
@@ -87,7 +105,7 @@ fn hammer(mode: Mode, instance: &str, on: &str, idle: u64, connections: usize, w
         connections,
         waves,
         threads: THREADS,
-        idle_timeout: Duration::from_millis(idle),
+        idle_timeout,
         // A client that is with the engine itself is noticed when the timeout is over, which then
         // begins again.
         stop: Duration::from_millis(if on == "tcp" { 60 } else { 120 + idle }),

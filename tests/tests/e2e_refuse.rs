@@ -16,9 +16,9 @@ use doze_contract::Endpoint;
 use doze_tests::client::Client;
 use doze_tests::exchange::Exchange;
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{engines, in_both_modes, needed, wait_until};
+use doze_tests::{engines, in_every_mode, needed, wait_until};
 
-in_both_modes!(
+in_every_mode!(
     psql_shows_why_a_postgres_cannot_boot,
     the_cli_shows_why_a_valkey_cannot_boot,
     a_toolchain_that_is_back_serves_without_any_command,

@@ -12,15 +12,23 @@ use std::path::Path;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::{in_both_modes, needed, process, wait_until};
+use doze_tests::{in_every_mode, needed, process, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-in_both_modes!(
-    an_engine_that_takes_sockets_serves_its_clients_itself,
-    a_killed_activator_keeps_nobody_out,
-    an_endpoint_besides_wakes_and_is_told_of,
-);
+in_every_mode!(an_endpoint_besides_wakes_and_is_told_of);
+
+/// With launchd no engine accepts clients itself.
+mod handed {
+    use super::{
+        a_killed_activator_keeps_nobody_out, an_engine_that_takes_sockets_serves_its_clients_itself,
+    };
+
+    doze_tests::without_launchd!(
+        an_engine_that_takes_sockets_serves_its_clients_itself,
+        a_killed_activator_keeps_nobody_out,
+    );
+}
 
 const BOUND: Duration = Duration::from_mins(1);
 

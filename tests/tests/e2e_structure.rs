@@ -9,11 +9,11 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::project::{Mode, Project, output, succeed};
 use serde_json::Value;
 
-in_both_modes!(
+in_every_mode!(
     the_first_clients_find_everything_that_is_declared,
     a_password_is_enforced_and_is_in_the_url,
     an_edit_is_made_at_the_next_wake_and_no_other_wake_asks_the_driver,

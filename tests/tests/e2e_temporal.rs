@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use doze_tests::engines;
 use doze_tests::project::{Mode, Project, output, succeed};
 use doze_tests::wait::wait_until;
-use doze_tests::{in_both_modes, needed};
+use doze_tests::{in_every_mode, needed};
 
 /// Where Debian has it; what was fetched is for this one.
 const PYTHON: &str = "/usr/bin/python3";
 
 const SAMPLE: &str = include_str!("../temporal/sample.py");
 
-in_both_modes!(
+in_every_mode!(
     a_workflow_is_done_and_its_history_is_there_after_a_sleep,
     a_timer_that_came_due_in_a_sleep_fires_at_the_next_wake,
     a_worker_that_waits_keeps_it_awake,

@@ -8,12 +8,12 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::project::{Mode, Project, output, succeed};
 use doze_tests::{skip::unshown, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
-in_both_modes!(
+in_every_mode!(
     tls_is_verified_by_the_printed_authority,
     who_comes_without_tls_hears_it_from_the_server,
     a_cancel_request_stops_its_query_over_tls,

@@ -11,9 +11,9 @@ use std::process::Command;
 
 use doze_contract::Endpoint;
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{in_both_modes, needed};
+use doze_tests::{in_every_mode, needed};
 
-in_both_modes!(
+in_every_mode!(
     who_is_not_let_in_hears_what_valkey_itself_says,
     redis_py_shows_why_a_valkey_cannot_boot,
     clients_show_why_a_kvrocks_cannot_boot,

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use doze_tests::process::{self, Process};
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::{User, in_both_modes, wait_until};
+use doze_tests::{User, in_every_mode, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const BOUND: Duration = Duration::from_mins(1);
 
-in_both_modes!(
+in_every_mode!(
     data_is_there_after_the_next_wake,
     two_hundred_clients_share_one_boot,
     wake_sleep_and_down_do_what_they_say,

@@ -14,7 +14,7 @@ use doze::{
     compile::{self, Host},
     config::{ConfigError, File, Inputs},
     diagnostic::{self, Diagnostic, Source, Sources},
-    dirs::Dirs,
+    dirs::{Dirs, Init},
     drivers::{DriverError, Drivers, PREFIX},
     import::{Imported, Surroundings},
     supply::Supplied,
@@ -86,6 +86,7 @@ impl World {
             supplied.engines.insert(key, Ok(programs));
         }
         let dirs = Dirs {
+            init: Init::Systemd,
             home: "/home/x/.local/share/doze".into(),
             config: "/home/x/.config/doze".into(),
             units: "/home/x/.config/systemd/user".into(),

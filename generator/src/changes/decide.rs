@@ -5,19 +5,21 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doze_contract::{InstanceName, Plan, ProjectName, status::Status};
-use doze_units::{Prefix, manager::UnitState};
+use doze_contract::{InstanceName, Plan, status::Status};
 
 use super::{Applied, Reason, Restart, UnitAction, UnitChange};
 use crate::{
     compile::{plan_name, starts_with_project},
+    manager::Units,
+    names::Names,
     tree::{Area, Step},
 };
 
 /// What is there.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
-    pub(crate) project: &'a ProjectName,
+    /// What the units are called.
+    pub(crate) called: &'a Names,
     /// What is declared.
     pub(crate) plans: &'a [Plan],
     /// Only these are to be started; none means all.
@@ -25,7 +27,7 @@ pub(crate) struct Facts<'a> {
     /// From the files that are installed to those that belong there.
     pub(crate) steps: &'a [Step],
     /// The units that the manager has loaded.
-    pub(crate) units: &'a BTreeMap<String, Unit>,
+    pub(crate) units: &'a Units,
     /// The target starts with the user's manager.
     pub(crate) enabled: bool,
     /// What the units were started with.
@@ -34,28 +36,11 @@ pub(crate) struct Facts<'a> {
     pub(crate) spared: &'a BTreeSet<InstanceName>,
 }
 
-/// A loaded unit.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Unit {
-    /// It is up.
-    pub(crate) is_active: bool,
-    /// There may be processes of it.
-    pub(crate) is_running: bool,
-}
-
-impl From<&UnitState> for Unit {
-    fn from(state: &UnitState) -> Self {
-        Self {
-            is_active: state.is_active(),
-            is_running: state.is_running(),
-        }
-    }
-}
-
 /// What has to be done to the units of a project, and in which order: stop, write the files, end
 /// what goes by old ones, start.
 #[derive(Debug)]
 pub(crate) struct Decision<'a> {
+    called: &'a Names,
     /// The loaded units of what is no longer declared, to be stopped while their files are there.
     pub(crate) stale: Vec<String>,
     /// The instances among them that run.
@@ -88,7 +73,6 @@ pub(crate) struct InstanceChange<'a> {
 
 /// Decides what has to be done to the units.
 pub(crate) fn decide<'a>(facts: &Facts<'a>) -> Decision<'a> {
-    let prefix = Prefix::of(facts.project);
     let steps = facts.steps.iter();
     let touched: BTreeSet<&str> = steps.map(|step| step.place().1.as_str()).collect();
     let instances = facts.plans.iter();
@@ -102,20 +86,21 @@ pub(crate) fn decide<'a>(facts: &Facts<'a>) -> Decision<'a> {
     let loaded = |unit: &&str| facts.units.contains_key(*unit);
     let stale = removed(Area::Units).filter(loaded).map(ToOwned::to_owned);
     let runs = |name: &InstanceName| {
-        let unit = facts.units.get(&prefix.service(name));
-        unit.is_some_and(|unit| unit.is_running)
+        let unit = facts.units.get(&facts.called.service(name));
+        unit.is_some_and(|unit| unit.is_running())
     };
     let gone = removed(Area::Plans).filter_map(|name| name.strip_suffix(".json"));
     let gone = gone.filter_map(|name| InstanceName::new(name).ok());
     let whole = facts.names.is_empty();
-    let target = prefix.target();
-    let target_is_up = facts.units.get(&target).is_some_and(|unit| unit.is_active);
+    let target = facts.called.target().filter(|_| whole);
+    let is_down = |target: &String| !facts.units.get(target).is_some_and(|unit| unit.is_active());
     Decision {
+        called: facts.called,
         stale: stale.collect(),
         gone: gone.filter(runs).collect(),
         instances: instances.collect(),
-        target: (whole && !target_is_up).then(|| target.clone()),
-        enable: (whole && !facts.enabled).then_some(target),
+        target: target.clone().filter(is_down),
+        enable: target.filter(|_| !facts.enabled),
     }
 }
 
@@ -126,20 +111,18 @@ fn instance<'a>(plan: &'a Plan, facts: &Facts<'_>, touched: &BTreeSet<&str>) -> 
         let by_file = touched.contains(unit) || touched.contains(plan);
         facts.applied.differs(unit, plan).unwrap_or(by_file)
     };
-    let prefix = Prefix::of(&plan.project);
-    let (socket, service) = (
-        prefix.socket(&plan.instance),
-        prefix.service(&plan.instance),
-    );
-    let bound = unit(&socket).is_active;
+    let names = facts.called;
+    let (socket, service) = (names.socket(&plan.instance), names.service(&plan.instance));
+    let file = names.service_file(&plan.instance);
+    let bound = unit(&socket).is_active();
     // A manager that has loaded a damaged socket unit has let go of its addresses.
     let damaged = touched.contains(socket.as_str());
     let rebind = bound && (damaged || changed(&socket, &socket));
     let spared = facts.spared.contains(&plan.instance);
-    let by_plan = !spared && changed(&service, &plan_name(&plan.instance));
-    let restart = rebind || by_plan || changed(&service, &service);
+    let by_plan = !spared && changed(&file, &plan_name(&plan.instance));
+    let restart = rebind || by_plan || changed(&file, &file);
     // A boot that fails again and again goes by the old plan, too.
-    let running = unit(&service).is_running;
+    let running = unit(&service).is_running();
     let wanted = facts.names.is_empty() || facts.names.contains(&plan.instance);
     let start = rebind || (wanted && !bound);
     // One that has ended by itself stays so as long as nothing changes.
@@ -196,10 +179,7 @@ impl Decision<'_> {
             } else {
                 UnitAction::Restart
             };
-            (
-                action,
-                Prefix::of(&change.plan.project).socket(&change.plan.instance),
-            )
+            (action, self.called.socket(&change.plan.instance))
         });
         let services = self.instances.iter();
         let services = services.filter_map(|change| {
@@ -210,7 +190,10 @@ impl Decision<'_> {
             };
             Some((action, change.launch.clone()?))
         });
-        let stale = self.stale.iter().filter(|unit| unit.ends_with(".socket"));
+        let stale = self
+            .stale
+            .iter()
+            .filter(|unit| self.called.stem(unit).is_some());
         let stale = stale.map(|unit| (UnitAction::Stop, unit.clone()));
         let of_target = [
             (UnitAction::Start, &self.target),

@@ -20,7 +20,7 @@ pub(super) fn run(context: &Context, yes: bool, prune: bool) -> Result<(), Failu
     up::refuse_taken_name(context, &project.name, &project.source)?;
     let holder = Holder::find(context, &project.name)?;
     let look = |supply: &mut Supply| {
-        let observed = Observed::read(context, &compiled, holder.systemd())?.sparing(&compiled);
+        let observed = Observed::read(context, &compiled, holder.manager())?.sparing(&compiled);
         let changes = plan::propose(context, &compiled, supply, &observed, prune)?;
         Ok::<_, Failure>((observed, changes))
     };
@@ -61,8 +61,8 @@ pub(super) fn run(context: &Context, yes: bool, prune: bool) -> Result<(), Failu
     }
     supply.write()?;
     match &holder {
-        Holder::Systemd(systemd) => {
-            up::carry_out(context, &compiled, &[], &observed, systemd, false)?;
+        Holder::Manager(manager) => {
+            up::carry_out(context, &compiled, &[], &observed, manager.as_ref(), false)?;
             remove_pruned(context, &changes)?;
             structure::converge(&compiled, &changes.structure)
         }

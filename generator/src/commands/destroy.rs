@@ -8,18 +8,17 @@ use std::{fs, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use doze_contract::{InstanceName, ProjectName};
 use doze_registry::lock::FileLock;
-use doze_units::Prefix;
 use indicatif::HumanBytes;
 use serde_json::json;
 
 use super::{Context, confirm, observed, register, removal, up};
 use crate::{
     changes::crowd,
-    config, data,
+    config, data, enabled,
     failure::Failure,
-    foreground, fsx,
+    foreground, fsx, manager,
+    names::Names,
     output::{complain, print_json, print_lines},
-    systemd::{self, Systemd},
 };
 
 pub(super) fn run(context: &Context, yes: bool, json: bool) -> Result<(), Failure> {
@@ -71,29 +70,29 @@ fn told(context: &Context, project: &ProjectName) -> Result<Vec<String>, Failure
 /// Stops and disables the units, and removes their files.
 fn units(context: &Context, project: &ProjectName, source: &Utf8Path) -> Result<(), Failure> {
     let folder = &context.dirs.units;
-    systemd::disable(folder, project).map_err(Failure::io("disable the target"))?;
-    let systemd = Systemd::connect()?;
-    if let Some(systemd) = &systemd {
-        systemd.down(project)?;
+    enabled::disable(&context.dirs, project).map_err(Failure::io("disable the project"))?;
+    let manager = manager::connect(&context.dirs)?;
+    if let Some(manager) = &manager {
+        manager.down(project)?;
         // What was started by hand, without the target.
-        let left = systemd.units(project)?.into_iter();
-        let left = left.filter_map(|(name, unit)| unit.is_running.then_some(name));
-        systemd.stop(&left.collect::<Vec<_>>())?;
+        let left = manager.units(project)?.into_iter();
+        let left = left.filter_map(|(name, unit)| unit.is_running().then_some(name));
+        manager.stop(&left.collect::<Vec<_>>())?;
     }
     let registered = register::take_back(context, project, source)?;
-    let prefix = Prefix::of(project);
+    let called = Names::of(context.dirs.init, project);
     let mut removed = Vec::new();
     for path in children(folder)? {
-        let Some(name) = path.file_name().filter(|name| prefix.owns(name)) else {
+        let Some(name) = path.file_name().filter(|name| called.owns(name)) else {
             continue;
         };
         removed.push(name.to_owned());
         data::remove(&path).map_err(cannot_remove(&path))?;
     }
-    match systemd {
-        Some(systemd) if registered || !removed.is_empty() => {
-            systemd.reload()?;
-            Ok(systemd.forget(&removed)?)
+    match manager {
+        Some(manager) if registered || !removed.is_empty() => {
+            manager.reload()?;
+            Ok(manager.forget(&removed)?)
         }
         _ => Ok(()),
     }

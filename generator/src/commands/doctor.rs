@@ -81,10 +81,10 @@ fn carry_out(context: &Context, command: &str) -> Result<(), Failure> {
 /// Every check in the order in which one builds on another.
 fn examine(context: &Context) -> Report {
     let mut rows = machine::rows(context);
-    let (found, systemd) = manager::rows();
+    let (found, manager) = manager::rows(&context.dirs);
     rows.extend(found);
     match context.file() {
-        Ok(file) => rows.extend(project::rows(context, &file, systemd.as_ref())),
+        Ok(file) => rows.extend(project::rows(context, &file, manager.as_deref())),
         Err(Failure::Config(ConfigError::NotFound(folder))) => {
             let detail =
                 format!("no doze.toml in {folder} or above: only the machine was looked at");

@@ -4,12 +4,7 @@ use doze_contract::ProjectName;
 use serde_json::json;
 
 use super::{Context, observed, up};
-use crate::{
-    failure::Failure,
-    foreground,
-    output::print_json,
-    systemd::{self, Systemd},
-};
+use crate::{enabled, failure::Failure, foreground, manager, output::print_json};
 
 /// Takes the sockets away and stops what is awake. That there is nothing to stop is as good.
 pub(super) fn run(context: &Context, json: bool) -> Result<(), Failure> {
@@ -30,9 +25,9 @@ fn stop(context: &Context, project: &ProjectName) -> Result<(), Failure> {
         return Ok(());
     }
     let _lock = up::lock(context, project)?;
-    systemd::disable(&context.dirs.units, project).map_err(Failure::io("disable the target"))?;
-    if let Some(systemd) = Systemd::connect()? {
-        systemd.down(project)?;
+    enabled::disable(&context.dirs, project).map_err(Failure::io("disable the project"))?;
+    if let Some(manager) = manager::connect(&context.dirs)? {
+        manager.down(project)?;
     }
     up::forget_applied(context, project)
 }

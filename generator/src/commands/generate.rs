@@ -2,11 +2,13 @@
 
 use camino::Utf8Path;
 use doze_contract::exit::Exit;
-use doze_units::Prefix;
 
 use super::{Compiled, Context};
 use crate::{
+    dirs::Init,
     failure::Failure,
+    launchd,
+    names::Names,
     output::print_lines,
     ports,
     supply::Reach,
@@ -20,7 +22,7 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
         Reach::Registries
     })?;
     let roots = match out {
-        Some(folder) => Roots::below(&context.dirs.here.join(folder)),
+        Some(folder) => Roots::below(&context.dirs.here.join(folder), context.dirs.init),
         None => context.roots(&compiled.project),
     };
     if out.is_none() && !check {
@@ -53,6 +55,9 @@ pub(super) fn run(context: &Context, out: Option<&Utf8Path>, check: bool) -> Res
     }
     if out.is_none() {
         compiled.remember(&context.dirs)?;
+        if context.dirs.init == Init::Launchd {
+            compiled.plans.iter().for_each(launchd::prepare);
+        }
     }
     say(&compiled, &roots, &steps, out.is_some())
 }
@@ -87,16 +92,29 @@ fn say(compiled: &Compiled, roots: &Roots, steps: &[Step], elsewhere: bool) -> R
     let mut lines = Vec::new();
     if written > 0 {
         lines.push(format!(
-            "wrote {written} of {all} files; the units are in {}",
+            "wrote {written} of {all} files; {} are in {}",
+            match compiled.host.dirs.init {
+                Init::Launchd => "the agents",
+                Init::Systemd | Init::Foreground => "the units",
+            },
             roots.units
         ));
     }
     if written > 0 && !elsewhere {
-        let target = Prefix::of(&compiled.project.name).target();
-        let reload = "systemctl --user daemon-reload";
-        lines.push(format!(
-            "start them with: {reload} && systemctl --user start '{target}'"
-        ));
+        let called = Names::of(compiled.host.dirs.init, &compiled.project.name);
+        let target = called.target().map(|target| {
+            format!(
+                "start them with: systemctl --user daemon-reload && systemctl --user start '{target}'"
+            )
+        });
+        let agents = called.pattern().map(|pattern| {
+            format!(
+                "launchd loads them at the next login, or now: for agent in '{}'/{pattern}; \
+                 do launchctl bootstrap gui/$(id -u) \"$agent\"; done",
+                roots.units
+            )
+        });
+        lines.extend(target.or(agents));
     }
     if !stale.is_empty() {
         lines.push(format!(

@@ -17,16 +17,16 @@ use std::{
 
 use camino::Utf8Path;
 use doze_contract::{error::chain, exit::Exit};
+use doze_units::Prefix;
 use rustix::fs::Mode;
 use tokio::{runtime::Runtime, time::Instant};
 
 use self::one::Compiled;
 use crate::{
     dirs::Dirs,
-    fsx,
+    enabled, fsx,
     output::{complain, harmless},
     registered::{self, Registration},
-    systemd,
     tree::{Area, Tree},
 };
 
@@ -122,7 +122,7 @@ fn write(normal: &Utf8Path, compiled: &Compiled) -> io::Result<()> {
         };
         fsx::replace(&folder.join(name), &file.text, file.mode)?;
     }
-    systemd::enable(normal, &compiled.project).map(drop)
+    enabled::enable(normal, &Prefix::of(&compiled.project).target()).map(drop)
 }
 
 /// One line, whatever is in it.

@@ -13,17 +13,20 @@ use doze_contract::{
 use super::{Compiled, Context};
 use crate::{
     awake,
-    changes::{Applied, Decision, Facts, FileAction, FileChange, Unit, decide},
+    changes::{Applied, Decision, Facts, FileAction, FileChange, decide},
     compile::plan_name,
+    enabled,
     failure::Failure,
     foreground, fsx,
-    systemd::{self, Systemd},
+    manager::{self, Manager, Units},
+    names::Names,
     tree::{self, Area, Installed, Roots, Step},
 };
 
 /// Who holds the sockets of a project, or would.
 pub(super) enum Holder {
-    Systemd(Systemd),
+    /// The user's own.
+    Manager(Box<dyn Manager>),
     /// `doze up --foreground` in another terminal.
     Listener,
     /// There is no manager, so the command that brings the project up will.
@@ -35,12 +38,12 @@ impl Holder {
         if foreground::is_running(&context.control(project)) {
             return Ok(Self::Listener);
         }
-        Ok(Systemd::connect()?.map_or(Self::Nobody, Self::Systemd))
+        Ok(manager::connect(&context.dirs)?.map_or(Self::Nobody, Self::Manager))
     }
 
-    pub(super) fn systemd(&self) -> Option<&Systemd> {
+    pub(super) fn manager(&self) -> Option<&dyn Manager> {
         match self {
-            Self::Systemd(systemd) => Some(systemd),
+            Self::Manager(manager) => Some(manager.as_ref()),
             Self::Listener | Self::Nobody => None,
         }
     }
@@ -54,8 +57,9 @@ pub(super) struct Observed {
     /// the sockets.
     pub(super) steps: Vec<Step>,
     /// What the manager has loaded; nothing where none holds the sockets.
-    units: Option<BTreeMap<String, Unit>>,
+    units: Option<Units>,
     enabled: bool,
+    called: Names,
     pub(super) applied: Applied,
     /// The instances that are awake.
     pub(super) awake: BTreeMap<InstanceName, Status>,
@@ -68,15 +72,15 @@ impl Observed {
     pub(super) fn read(
         context: &Context,
         compiled: &Compiled,
-        systemd: Option<&Systemd>,
+        manager: Option<&dyn Manager>,
     ) -> Result<Self, Failure> {
         let project = &compiled.project.name;
         let mut roots = context.roots(&compiled.project);
         // Whatever the manager is to do, a listener goes by plans of its own.
-        roots.generated &= systemd.is_some();
+        roots.generated &= manager.is_some();
         let installed = compiled.installed(&roots)?;
         let mut steps = tree::converge(&compiled.tree, &installed);
-        let units = systemd.map(|systemd| systemd.units(project)).transpose()?;
+        let units = manager.map(|manager| manager.units(project)).transpose()?;
         if units.is_none() {
             steps.retain(|step| step.place().0 != Area::Units);
         }
@@ -84,7 +88,7 @@ impl Observed {
             .map_err(Failure::io("read what was applied"))?;
         // A generated target is enabled by the generator.
         let enabled = roots.generated
-            || systemd::is_enabled(&context.dirs.units, project)
+            || enabled::is_enabled(&context.dirs, project)
                 .map_err(Failure::io("see whether the target is enabled"))?;
         Ok(Self {
             roots,
@@ -92,6 +96,7 @@ impl Observed {
             steps,
             units,
             enabled,
+            called: Names::of(context.dirs.init, project),
             applied,
             awake: awake(context, project)?,
             spared: BTreeSet::new(),
@@ -134,7 +139,7 @@ impl Observed {
     ) -> Option<Decision<'a>> {
         let units = self.units.as_ref()?;
         Some(decide(&Facts {
-            project: &compiled.project.name,
+            called: &self.called,
             plans: &compiled.plans,
             names,
             steps: &self.steps,

@@ -20,7 +20,7 @@ pub(super) fn run(context: &Context, check: bool, json: bool, prune: bool) -> Re
     let (compiled, mut supply) = context.draft(Reach::Pinned)?;
     up::refuse_taken_name(context, &compiled.project.name, &compiled.project.source)?;
     let holder = Holder::find(context, &compiled.project.name)?;
-    let observed = Observed::read(context, &compiled, holder.systemd())?.sparing(&compiled);
+    let observed = Observed::read(context, &compiled, holder.manager())?.sparing(&compiled);
     let changes = propose(context, &compiled, &mut supply, &observed, prune)?;
     if json {
         let text = serde_json::to_string_pretty(&changes).unwrap_or_default();

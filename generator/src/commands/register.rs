@@ -13,12 +13,14 @@ use doze_units::Prefix;
 use super::{Compiled, Context, down, generator, up};
 use crate::{
     config,
+    dirs::Init,
+    enabled,
     failure::Failure,
     fsx,
+    manager::{self, Manager},
     output::{complain, print_lines},
     registered,
     supply::Reach,
-    systemd::{self, Systemd},
     tree::{self, Area, Roots},
 };
 
@@ -27,9 +29,7 @@ const PLACE: &str = "/etc/systemd/user-generators";
 
 /// `doze up --register`.
 pub(super) fn up(context: &Context) -> Result<(), Failure> {
-    if Systemd::connect()?.is_none() {
-        return Err(no_manager());
-    }
+    systemd(context)?;
     let file = context.file()?;
     let source = &file.path;
     if registered::find(&context.dirs, source).is_some() {
@@ -60,8 +60,8 @@ pub(super) fn down(context: &Context, unregister: bool, json: bool) -> Result<()
     let project = context.project_name()?;
     let _lock = up::lock(context, &project)?;
     take_back(context, &project, &source)?;
-    if let Some(systemd) = Systemd::connect()? {
-        systemd.reload()?;
+    if let Some(manager) = manager::connect(&context.dirs)? {
+        manager.reload()?;
     }
     Ok(())
 }
@@ -85,13 +85,13 @@ pub(super) fn refuse(context: &Context, compiled: &Compiled) -> Result<(), Failu
 fn register(context: &Context) -> Result<(), Failure> {
     let compiled = context.compile(Reach::Pinned)?;
     let (project, source) = (&compiled.project.name, &compiled.project.source);
-    let systemd = Systemd::connect()?.ok_or_else(no_manager)?;
+    let systemd = systemd(context)?;
     let _lock = up::lock(context, project)?;
     write(context, project, source)?;
     let hand_over = || {
-        try_out(context, &compiled, &systemd)?;
+        try_out(context, &compiled, systemd.as_ref())?;
         systemd.reload()?;
-        settle(context, &compiled, &systemd, true)
+        settle(context, &compiled, systemd.as_ref(), true)
     };
     if let Err(failure) = hand_over() {
         take_back(context, project, source)?;
@@ -108,7 +108,7 @@ fn register(context: &Context) -> Result<(), Failure> {
 pub(super) fn try_out(
     context: &Context,
     compiled: &Compiled,
-    systemd: &Systemd,
+    systemd: &dyn Manager,
 ) -> Result<(), Failure> {
     let (project, source) = (&compiled.project.name, &compiled.project.source);
     let Some(file) = registered::find(&context.dirs, source) else {
@@ -154,7 +154,7 @@ pub(super) fn try_out(
 pub(super) fn settle(
     context: &Context,
     compiled: &Compiled,
-    systemd: &Systemd,
+    systemd: &dyn Manager,
     reloaded: bool,
 ) -> Result<(), Failure> {
     let project = &compiled.project.name;
@@ -169,9 +169,7 @@ pub(super) fn settle(
         return Err(not_made(project));
     }
     // A unit that is no longer declared but was running at a reload has lost its file.
-    let states = systemd.states(project)?.into_values();
-    let stray = states.filter(|unit| unit.load == "not-found" && unit.is_running());
-    systemd.stop(&stray.map(|unit| unit.name).collect::<Vec<_>>())?;
+    systemd.stop(&systemd.strays(project)?)?;
     let cannot = || Failure::io(format!("hand over the units in {}", context.dirs.units));
     let cleared = clear(context, project).map_err(cannot())?;
     if !cleared.is_empty() {
@@ -186,12 +184,12 @@ pub(super) fn settle(
         systemd.reload()?;
         return Err(failure);
     }
-    systemd::disable(&context.dirs.units, project).map_err(cannot())?;
+    enabled::disable(&context.dirs, project).map_err(cannot())?;
     registered::link_plans(&context.dirs, project).map_err(Failure::io("link the plans"))
 }
 
 /// Whether it is the generated units that the manager has read.
-fn is_found(compiled: &Compiled, folder: &Utf8Path, systemd: &Systemd) -> Result<(), Failure> {
+fn is_found(compiled: &Compiled, folder: &Utf8Path, systemd: &dyn Manager) -> Result<(), Failure> {
     let prefix = Prefix::of(&compiled.project.name);
     let sockets = compiled.plans.iter();
     let sockets = sockets.map(|plan| prefix.socket(&plan.instance));
@@ -237,10 +235,17 @@ fn not_made(project: &ProjectName) -> Failure {
     }
 }
 
+/// The only manager that has generators.
+fn systemd(context: &Context) -> Result<Box<dyn Manager>, Failure> {
+    let manager = manager::connect(&context.dirs)?;
+    let systemd = manager.filter(|manager| manager.init() == Init::Systemd);
+    systemd.ok_or_else(no_manager)
+}
+
 fn no_manager() -> Failure {
     Failure::Plain {
         message: "there is no systemd user manager here that could call doze-generator".into(),
-        hint: Some("`doze up` alone holds the sockets in the foreground".into()),
+        hint: Some("`doze up` alone needs none".into()),
         exit: Exit::NoManager,
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use doze_contract::{InstanceName, Plan, ProjectName};
-use doze_units::{Prefix, manager::UnitState};
 use serde_json::json;
 
 use super::{Context, observed::Holder, status, wake};
@@ -12,6 +11,7 @@ use crate::{
     awake,
     compile::{dependencies_first, starts_with_project},
     failure::Failure,
+    names::Names,
     output::{complain, print_json},
 };
 
@@ -50,7 +50,7 @@ pub(super) fn restart(
         return Err(wake::not_up(name));
     }
     let holder = Holder::find(context, &project)?;
-    let failed = failed(&project, &instances, &holder)?;
+    let failed = failed(context, &project, &instances, &holder)?;
     let mut chosen = Vec::new();
     for plan in dependencies_first(plans, |plan| plan).into_iter().rev() {
         let was_awake = awake::sleep(&plan.paths.status_socket)
@@ -63,9 +63,9 @@ pub(super) fn restart(
             chosen.push(plan);
         }
     }
-    if let Some(systemd) = holder.systemd() {
+    if let Some(manager) = holder.manager() {
         let instances: Vec<_> = chosen.iter().map(|plan| &plan.instance).collect();
-        wake::rearm(systemd, &project, &instances)?;
+        manager.rearm(&project, &instances)?;
     }
     // All are called before any is waited for, so that they boot at the same time.
     let called = chosen.iter().map(|plan| {
@@ -83,18 +83,19 @@ pub(super) fn restart(
 
 /// The instances whose last run failed, as far as the manager knows.
 fn failed<'a>(
+    context: &Context,
     project: &ProjectName,
     instances: &'a [InstanceName],
     holder: &Holder,
 ) -> Result<BTreeSet<&'a InstanceName>, Failure> {
-    let Some(systemd) = holder.systemd() else {
+    let Some(manager) = holder.manager() else {
         return Ok(BTreeSet::new());
     };
-    let prefix = Prefix::of(project);
-    let states = systemd.states(project)?;
+    let called = Names::of(context.dirs.init, project);
+    let units = manager.units(project)?;
     let has_failed = |instance: &&InstanceName| {
-        let state = states.get(&prefix.service(instance));
-        state.is_some_and(UnitState::is_failed)
+        let unit = units.get(&called.service(instance));
+        unit.is_some_and(|unit| unit.is_failed())
     };
     Ok(instances.iter().filter(has_failed).collect())
 }

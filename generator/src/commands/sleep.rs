@@ -1,11 +1,11 @@
 //! `doze sleep NAME`.
 
-use doze_units::Prefix;
 use serde_json::json;
 
 use super::{Context, observed::Holder, status};
 use crate::{
-    awake, compile::starts_with_project, failure::Failure, foreground, output::print_json,
+    awake, compile::starts_with_project, failure::Failure, foreground, names::Names,
+    output::print_json,
 };
 
 /// Stops the engine. That it sleeps already is as good.
@@ -16,8 +16,11 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failu
     // One that failed may be about to be started again.
     let plan = status::plan(context, &project, &instance)?;
     if !was_awake && plan.as_ref().is_some_and(starts_with_project) {
-        match Holder::find(context, &project)?.systemd() {
-            Some(systemd) => systemd.stop(&[Prefix::of(&project).service(&instance)])?,
+        match Holder::find(context, &project)?.manager() {
+            Some(manager) => {
+                let called = Names::of(context.dirs.init, &project);
+                manager.stop(&[called.service(&instance)])?;
+            }
             None => foreground::leave(&context.control(&project), &instance)
                 .map_err(Failure::io(format!("stop `{name}`")))?,
         }

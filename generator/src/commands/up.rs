@@ -16,15 +16,15 @@ use super::{
 use crate::{
     changes::Applied,
     compile::{plan_name, starts_with_project},
-    dirs::SOURCE,
+    dirs::{Init, SOURCE},
     failure::Failure,
     file_lock::{self, FileLock},
     foreground::Foreground,
     fsx, limits,
+    manager::Manager,
     output::print_lines,
     registered,
     supply::Reach,
-    systemd::Systemd,
     tree::{self, Area, Roots, Step},
 };
 
@@ -49,10 +49,10 @@ pub(super) fn run(
     refuse_taken_name(context, &project.name, &project.source)?;
     match Holder::find(context, &project.name)? {
         Holder::Listener => Err(in_another_terminal(&project.name)),
-        Holder::Systemd(systemd) if !foreground => {
-            under_systemd(context, &compiled, names, &systemd, json)
+        Holder::Manager(manager) if !foreground => {
+            under_manager(context, &compiled, names, manager.as_ref(), json)
         }
-        Holder::Systemd(_) => in_foreground(context, compiled, names, false, json),
+        Holder::Manager(_) => in_foreground(context, compiled, names, false, json),
         Holder::Nobody => in_foreground(context, compiled, names, !foreground, json),
     }
 }
@@ -129,12 +129,16 @@ pub(super) fn in_foreground(
     drop(lock);
     let named = compiled.plans.iter().map(|plan| &plan.instance);
     let named = named.filter(|name| names.is_empty() || names.contains(name));
-    limits::tell(&compiled.project, &compiled.tree, &named.collect(), None)?;
+    limits::tell(&compiled.project, &named.collect(), None)?;
     let wanted = |plan: &Plan| names.is_empty() || names.contains(&plan.instance);
     let plans: Vec<_> = compiled.plans.into_iter().filter(wanted).collect();
     let mut lines = Vec::new();
-    if no_manager {
-        lines.push("no systemd user manager here, so this process holds the sockets".into());
+    // Who chose this knows.
+    if no_manager && context.dirs.init != Init::Foreground {
+        lines.push(format!(
+            "no {} here, so this process holds the sockets",
+            context.dirs.init.manager()
+        ));
     }
     for plan in &plans {
         lines.push(line(plan, "listening", "starts"));
@@ -168,16 +172,16 @@ pub(super) fn in_foreground(
     Ok(foreground.run(|| drop(print_lines(&lines)))?)
 }
 
-fn under_systemd(
+fn under_manager(
     context: &Context,
     compiled: &Compiled,
     names: &[InstanceName],
-    systemd: &Systemd,
+    manager: &dyn Manager,
     json: bool,
 ) -> Result<(), Failure> {
     let _lock = lock(context, &compiled.project.name)?;
-    let observed = Observed::read(context, compiled, Some(systemd))?;
-    carry_out(context, compiled, names, &observed, systemd, json)
+    let observed = Observed::read(context, compiled, Some(manager))?;
+    carry_out(context, compiled, names, &observed, manager, json)
 }
 
 fn write(compiled: &Compiled, roots: &Roots, step: &Step) -> Result<(), Failure> {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use camino::Utf8Path;
 use doze_contract::{InstanceName, ProjectName, exit::Exit};
-use doze_units::{Prefix, manager::UnitState};
 use serde_json::json;
 
 use super::{Context, observed::Holder, status};
@@ -13,7 +12,6 @@ use crate::{
     compile::starts_with_project,
     failure::Failure,
     output::print_json,
-    systemd::Systemd,
 };
 
 pub(super) fn run(context: &Context, name: &str, json: bool) -> Result<(), Failure> {
@@ -48,41 +46,10 @@ pub(super) fn rearm_processes(
     if processes.is_empty() {
         return Ok(());
     }
-    match Holder::find(context, project)?.systemd() {
-        Some(systemd) => rearm(systemd, project, &processes),
+    match Holder::find(context, project)?.manager() {
+        Some(manager) => Ok(manager.rearm(project, &processes)?),
         None => Ok(()),
     }
-}
-
-/// Has the manager forget how often instances of a project that is up were started, for this is no
-/// retry: at the limit the wake socket is closed, and before it a start would wait until the next
-/// retry is due.
-pub(super) fn rearm(
-    systemd: &Systemd,
-    project: &ProjectName,
-    instances: &[&InstanceName],
-) -> Result<(), Failure> {
-    let prefix = Prefix::of(project);
-    let states = systemd.states(project)?;
-    let target = states.get(&prefix.target());
-    if !target.is_some_and(UnitState::is_active) {
-        return Ok(());
-    }
-    let named = instances.iter();
-    let (services, sockets): (Vec<_>, Vec<_>) = named
-        .map(|instance| (prefix.service(instance), prefix.socket(instance)))
-        .unzip();
-    let waits = |state: &UnitState| state.sub == "auto-restart";
-    let waiting = services.iter();
-    let waiting = waiting.filter(|service| states.get(*service).is_some_and(waits));
-    let waiting: Vec<_> = waiting.cloned().collect();
-    if !waiting.is_empty() {
-        systemd.stop(&waiting)?;
-    }
-    systemd.forget(&services)?;
-    // The call will tell of one that does not start.
-    systemd.start(&sockets, |_| ())?;
-    Ok(())
 }
 
 /// Wakes an instance, which has to be up.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use doze_contract::{
     Endpoint, EngineName, InstanceName,
-    plan::Body,
+    plan::{Body, OpenTo},
     protocol::{Description, PlanCall},
 };
 
@@ -217,7 +217,12 @@ impl<'a> Resolving<'a> {
             toolchain: programs.as_ref().map(|programs| programs.toolchain.clone()),
             folder: self.file.sources.folder(&block.name_span).to_owned(),
             endpoints: endpoints.clone(),
-            open_to: block.open_to,
+            // Whom that serves is one thing, and whether the engine may accept them itself another.
+            open_to: if self.dirs.init.can_hand_over() {
+                block.open_to
+            } else {
+                OpenTo::User
+            },
             data: paths.data,
             run: paths.run,
         };

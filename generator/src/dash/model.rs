@@ -262,7 +262,8 @@ impl Sample {
             }
             (HeldBy::Foreground, ..) => ("up in the foreground of another terminal".into(), false),
             (HeldBy::Systemd, ..) => ("held by systemd".into(), false),
-            (HeldBy::Nobody, Manager::Absent, Some(HeldBy::Systemd)) => {
+            (HeldBy::Launchd, ..) => ("held by launchd".into(), false),
+            (HeldBy::Nobody, Manager::Absent, Some(HeldBy::Systemd | HeldBy::Launchd)) => {
                 ("the user manager is gone; waiting for it".into(), true)
             }
             (HeldBy::Nobody, _, Some(HeldBy::Foreground)) => {

@@ -2,7 +2,6 @@
 //! nobody. Must not know how it is shown.
 
 use std::{
-    collections::BTreeMap,
     fs,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
@@ -11,7 +10,6 @@ use std::{
 
 use camino::Utf8PathBuf;
 use doze_contract::{InstanceName, ProjectName, error::chain};
-use doze_units::manager::UnitState;
 
 use super::{
     log::{self, Mark},
@@ -23,7 +21,7 @@ use crate::{
     dirs::Dirs,
     foreground,
     look::{HeldBy, Row, look},
-    systemd::Systemd,
+    manager::{self, Units},
 };
 
 /// Between two looks.
@@ -72,9 +70,9 @@ pub(super) struct Sampler {
     /// When the file that was read last was written.
     written: Option<SystemTime>,
     trouble: Option<String>,
-    systemd: Option<Systemd>,
+    connection: Option<Box<dyn manager::Manager>>,
     manager: Manager,
-    units: BTreeMap<String, UnitState>,
+    units: Units,
     held_by: HeldBy,
     instances: Vec<Row>,
     watched: Option<(InstanceName, Mark)>,
@@ -91,9 +89,9 @@ impl Sampler {
                 file: None,
                 written: None,
                 trouble: None,
-                systemd: None,
+                connection: None,
                 manager: Manager::Fine,
-                units: BTreeMap::new(),
+                units: Units::new(),
                 held_by: HeldBy::Nobody,
                 instances: Vec::new(),
                 watched: None,
@@ -143,7 +141,7 @@ impl Sampler {
         let project = self.file.as_ref()?.name.clone();
         let listens = foreground::is_running(&self.source.control);
         if listens {
-            self.systemd = None;
+            self.connection = None;
             self.units.clear();
             self.manager = Manager::Fine;
         } else if depth >= Depth::Manager {
@@ -190,17 +188,17 @@ impl Sampler {
 
     fn ask_manager(&mut self, project: &ProjectName) {
         self.units.clear();
-        let connected = match self.systemd.take() {
-            Some(systemd) => Ok(Some(systemd)),
-            None => Systemd::connect(),
+        let connected = match self.connection.take() {
+            Some(connection) => Ok(Some(connection)),
+            None => manager::connect(&self.source.dirs),
         };
         self.manager = match connected {
             Ok(None) => Manager::Absent,
             Err(error) => Manager::Broken(chain(&error)),
-            Ok(Some(systemd)) => match systemd.states(project) {
+            Ok(Some(connection)) => match connection.units(project) {
                 Ok(units) => {
                     self.units = units;
-                    self.systemd = Some(systemd);
+                    self.connection = Some(connection);
                     Manager::Fine
                 }
                 // It is asked over a new connection the next time.

@@ -80,7 +80,7 @@ fn packages() -> BTreeMap<String, PathBuf> {
 }
 
 /// The source files at a path.
-fn sources(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(path: &Path) -> Vec<PathBuf> {
     files(path, "rs")
 }
 
@@ -119,6 +119,6 @@ fn tests(source: &str) -> Vec<String> {
     names
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -10,6 +10,7 @@ mod examples;
 mod generated;
 mod help;
 mod markdown;
+mod platforms;
 mod reference;
 mod registry;
 mod schema;

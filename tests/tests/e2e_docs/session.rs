@@ -31,7 +31,6 @@ struct Session {
     // Before the world: they have to be gone while it is still there.
     shell: Shell,
     staying: Vec<(Child, Receiver<String>)>,
-    path: String,
     ports: [(&'static str, String); 4],
     world: World,
 }
@@ -47,22 +46,18 @@ impl Session {
         for bindir in &bindirs {
             write!(path, ":{}", bindir.display()).expect("memory");
         }
-        path.push_str(":/usr/local/bin:/usr/bin:/bin");
         let [postgres, valkey] = bindirs;
-        let set = |command: &mut Command| {
-            command
-                .env("PATH", &path)
-                .env("DOZE_POSTGRES_BINDIR", &postgres)
-                .env("DOZE_VALKEY_BINDIR", &valkey);
-        };
         let mut command = world.command("sh");
-        set(&mut command);
+        command
+            .env("DOZE_POSTGRES_BINDIR", &postgres)
+            .env("DOZE_VALKEY_BINDIR", &valkey);
         let mut shell = Shell::start(command);
         shell.run("exec 2>&1");
+        // In front of what the world has, such as its launchctl.
+        shell.run(&format!("PATH={path}:$PATH"));
         Some(Self {
             shell,
             staying: Vec::new(),
-            path,
             ports,
             world,
         })
@@ -160,8 +155,7 @@ impl Session {
         child
             .args(["-c", &format!("exec {command}")])
             .current_dir(PathBuf::from(folder));
-        let variables = self.shell.run("env | grep ^DOZE_").0;
-        child.env("PATH", &self.path);
+        let variables = self.shell.run("env | grep -E '^(DOZE_|PATH=)'").0;
         child.envs(variables.iter().filter_map(|line| line.split_once('=')));
         let mut child = child.stdout(Stdio::piped()).spawn().expect("sh starts");
         let lines = said.insert(lines(child.stdout.take().expect("a pipe")));
@@ -312,6 +306,11 @@ fn without_systemd_works() {
 }
 
 #[test]
+fn macos_works_as_far_as_a_stand_in_of_launchd_does() {
+    follow("docs/guides/macos.md", World::with_launchd());
+}
+
+#[test]
 fn publishing_an_engine_works() {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         skip("the page shows what is pinned for Linux on x86_64");
@@ -373,6 +372,7 @@ fn no_other_page_has_a_console() {
         [
             "README.md",
             "docs/guides/first-project.md",
+            "docs/guides/macos.md",
             "docs/guides/moving-in.md",
             "docs/guides/processes.md",
             "docs/guides/publish-an-engine.md",

@@ -150,7 +150,7 @@ impl<'a> Host<'a> {
     }
 
     pub(crate) fn up(&mut self, mode: Mode) -> Outcome {
-        if mode == Mode::Systemd {
+        if mode.has_manager() {
             return printed(&mut self.doze(&["up"])).map(drop);
         }
         let log = self.world.dir().join("listener.log");

@@ -10,7 +10,7 @@ mod host;
 mod texts;
 
 use doze_tests::engines;
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::needed;
 use doze_tests::project::{Mode, output};
 use doze_tests::size::pick;
@@ -22,14 +22,14 @@ use serde_json::{Value, json};
 use crate::host::{Host, Outcome, Said, abridged, demand, json, printed};
 use crate::texts::Texts;
 
-in_both_modes!(
+in_every_mode!(
     the_worst_of_all_comes_back_as_it_was_written,
     whatever_is_written_comes_back
 );
 
 fn the_worst_of_all_comes_back_as_it_was_written(mode: Mode) {
     let said = match mode {
-        Mode::Systemd => Said::Literally,
+        Mode::Systemd | Mode::Launchd => Said::Literally,
         Mode::Foreground => Said::ByVariables,
     };
     if let Err(flaw) = comes_back(mode, said, &Texts::worst()) {
@@ -45,8 +45,8 @@ fn whatever_is_written_comes_back(mode: Mode) {
         failure_persistence: None,
         ..Config::default()
     };
-    // Others than in the other mode.
-    let seed = [1 + u8::from(mode == Mode::Systemd); 32];
+    // Others than in the other modes.
+    let seed = [mode as u8; 32];
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let cases = (
@@ -71,7 +71,11 @@ fn comes_back(mode: Mode, said: Said, texts: &Texts) -> Outcome {
     let (Some(postgres), Some(valkey)) = (postgres, valkey) else {
         return Ok(());
     };
-    let Some(world) = World::with_manager() else {
+    let world = match mode {
+        Mode::Systemd | Mode::Foreground => World::with_manager(),
+        Mode::Launchd => World::with_launchd(),
+    };
+    let Some(world) = world else {
         return Ok(());
     };
     let mut host = Host::new(&world, (&postgres, &valkey), texts, said);
@@ -81,7 +85,7 @@ fn comes_back(mode: Mode, said: Said, texts: &Texts) -> Outcome {
     in_postgres(&host)?;
     in_valkey(&host)?;
     // A second time there is nothing to do.
-    if mode == Mode::Systemd {
+    if mode.has_manager() {
         demand(
             "the plan",
             "",

@@ -6,7 +6,7 @@ use std::fmt;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::project::{Mode, output, succeed};
 use doze_tests::random::Random;
 use doze_tests::size::{is_large, pick};
@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use crate::gates::Gate;
 use crate::stage::{BOUND, Stage, Waiting, toml};
 
-in_both_modes!(
+in_every_mode!(
     a_postgres_survives_whatever_is_killed,
     a_valkey_survives_whatever_is_killed,
     a_stop_in_the_moment_of_a_failed_boot_ends,
@@ -171,14 +171,20 @@ fn what_a_killed_engine_leaves_behind_keeps_nobody_waiting(mode: Mode) {
 }
 
 fn matrix(stage: &mut Stage, has: impl Fn(Victim, Moment) -> bool) {
-    if stage.mode == Mode::Systemd {
+    if stage.mode.has_manager() {
         // From here on the project comes back with the manager.
         stage.project.run(&["up"]);
     }
     let mut cells = 0;
     let mut protected = false;
     for (victim, moment) in CELLS {
-        if !has(victim, moment) || (stage.mode == Mode::Foreground && moment == Stopping) {
+        let is_out = match stage.mode {
+            Mode::Systemd => false,
+            Mode::Foreground => moment == Stopping,
+            // Of a Mac it is the first process.
+            Mode::Launchd => victim == Init,
+        };
+        if !has(victim, moment) || is_out {
             continue;
         }
         // A new manager takes its time, and finds the same whenever the old one went.
@@ -195,7 +201,7 @@ fn matrix(stage: &mut Stage, has: impl Fn(Victim, Moment) -> bool) {
             cells += 1;
         }
     }
-    if stage.mode == Mode::Systemd {
+    if stage.mode.has_manager() {
         for signal in [Signal::KILL, Signal::TERM] {
             cell(stage, Doze, GoingUp, signal);
             cells += 1;
@@ -361,11 +367,15 @@ fn reach(stage: &mut Stage, victim: Victim, moment: Moment) -> Held {
             if moment == Draining {
                 held.command = Some(stage.background(&["sleep", stage.instance]));
             } else {
-                let service = format!("doze-shop-{}.service", stage.instance);
-                stage
-                    .project
-                    .world
-                    .run(&["systemctl", "--user", "stop", "--no-block", &service]);
+                let world = &stage.project.world;
+                if stage.mode == Mode::Launchd {
+                    let domain = world.launchd_domain();
+                    let job = format!("{domain}/doze.shop.{}", stage.instance);
+                    world.run(&["launchctl", "kill", "SIGTERM", &job]);
+                } else {
+                    let service = format!("doze-shop-{}.service", stage.instance);
+                    world.run(&["systemctl", "--user", "stop", "--no-block", &service]);
+                }
             }
             stage.wait_for("draining");
         }

@@ -1,6 +1,6 @@
 //! What `doze plan` sees, and that nobody sees it.
 
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::process::Process;
 use doze_tests::project::{Mode, Project, output};
 use doze_tests::stamps::Stamps;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::{Guest, Said, assert_settled, ended, project, without_cache};
 
-in_both_modes!(an_unchanged_project_is_silent_wakes_nobody_and_writes_nothing);
+in_every_mode!(an_unchanged_project_is_silent_wakes_nobody_and_writes_nothing);
 
 /// Must hold 6.
 fn an_unchanged_project_is_silent_wakes_nobody_and_writes_nothing(mode: Mode) {
     let Some(mut project) = Project::new(mode, "1h") else {
         return;
     };
-    if mode == Mode::Systemd {
+    if mode.has_manager() {
         project.run(&["up"]);
     } else {
         project.up();

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use doze_tests::crowd::{Crowd, Tally};
 use doze_tests::exchange::Exchange;
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::project::{Mode, Project};
 
 use crate::{Guest, assert_settled, ended, project};
 
-in_both_modes!(its_next_client_finds_an_instance_as_new);
+in_every_mode!(its_next_client_finds_an_instance_as_new);
 
 fn its_next_client_finds_an_instance_as_new(mode: Mode) {
     let Some(mut project) = Project::new(mode, "1h") else {

@@ -2,11 +2,11 @@
 
 use doze_tests::project::{Mode, Project};
 use doze_tests::skip::skip;
-use doze_tests::{User, in_both_modes};
+use doze_tests::{User, in_every_mode};
 
 use crate::{Guest, assert_settled, ended, project};
 
-in_both_modes!(what_was_dropped_by_hand_is_seen_and_mended_under_its_clients);
+in_every_mode!(what_was_dropped_by_hand_is_seen_and_mended_under_its_clients);
 
 /// A project whose database has a structure, and this beside the owner of it; `None` if the driver
 /// of Postgres has none to offer, which is said then.
@@ -83,7 +83,7 @@ fn what_was_dropped_by_hand_is_seen_and_mended_under_its_clients(mode: Mode) {
     };
     project.declare(&with_schema(&project));
     match mode {
-        Mode::Systemd => drop(project.run(&["up"])),
+        Mode::Systemd | Mode::Launchd => drop(project.run(&["up"])),
         Mode::Foreground => project.up(),
     }
     assert_eq!(schemas(&project), "1");

@@ -1,11 +1,11 @@
 //! How a process is seen to be ready: whoever depends on it, and its hook, come only then.
 
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::project::{Mode, output};
 
 use crate::{declare, lines, project};
 
-in_both_modes!(
+in_every_mode!(
     by_an_answer_of_http_from_200_to_299,
     by_a_connection,
     by_a_command_that_ends_well,

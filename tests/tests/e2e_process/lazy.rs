@@ -3,12 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use doze_tests::in_both_modes;
+use doze_tests::in_every_mode;
 use doze_tests::project::{Mode, Project};
 
 use crate::{BOUND, declare, lines, project};
 
-in_both_modes!(
+in_every_mode!(
     a_lazy_process_wakes_for_its_first_client_at_a_port_of_its_own_and_sleeps,
     one_that_takes_sockets_is_handed_one_that_listens,
     a_client_of_one_that_does_not_start_is_told_why,

@@ -1,11 +1,11 @@
 //! What a process is given, and when it runs.
 
 use doze_tests::project::{Mode, Project};
-use doze_tests::{in_both_modes, wait_until};
+use doze_tests::{in_every_mode, wait_until};
 
 use crate::{BOUND, CLOCK, declare, lines, project, text, ticks};
 
-in_both_modes!(
+in_every_mode!(
     a_process_runs_while_the_project_is_up,
     what_it_declares_goes_before_its_files_and_those_before_what_doze_says,
     its_address_is_told_to_it_and_to_others,
@@ -105,7 +105,7 @@ fn one_that_ended_by_itself_stays_so_until_it_is_woken(mode: Mode) {
     lines(&project, "starts", 1);
     gone(&project, "sleep 0.3");
     ticks(&project, 10);
-    if mode == Mode::Systemd {
+    if mode.has_manager() {
         project.run(&["up"]);
     }
     assert_eq!(text(&project, "starts").lines().count(), 1);

@@ -1,9 +1,10 @@
 use std::slice;
 
 use camino::Utf8PathBuf;
+use doze_contract::ProjectName;
 
 use super::*;
-use crate::tree::Tree;
+use crate::{dirs::Init, manager::Unit, tree::Tree};
 
 fn plan(instance: &str) -> Plan {
     let paths = serde_json::json!({"wake_socket": "/w", "status_socket": "/s", "lock": "/l",
@@ -22,30 +23,25 @@ fn plan(instance: &str) -> Plan {
 
 /// A project of `app` and `cache` of which `app` is awake and everything else is up.
 struct World {
-    project: ProjectName,
+    called: Names,
     plans: Vec<Plan>,
-    units: BTreeMap<String, Unit>,
+    units: Units,
     applied: Applied,
     spared: BTreeSet<InstanceName>,
 }
 
 impl World {
     fn new() -> Self {
-        let (up, off) = (true, false);
-        let unit = |is_active, is_running| Unit {
-            is_active,
-            is_running,
-        };
         let units = [
-            ("doze-shop.target", unit(up, up)),
-            ("doze-shop-app.socket", unit(up, up)),
-            ("doze-shop-app.service", unit(up, up)),
-            ("doze-shop-cache.socket", unit(up, up)),
-            ("doze-shop-cache.service", unit(off, off)),
+            ("doze-shop.target", Unit::Up),
+            ("doze-shop-app.socket", Unit::Up),
+            ("doze-shop-app.service", Unit::Up),
+            ("doze-shop-cache.socket", Unit::Up),
+            ("doze-shop-cache.service", Unit::Down),
         ];
         let nowhere = Utf8PathBuf::from("/nowhere");
         Self {
-            project: ProjectName::new("shop").unwrap(),
+            called: Names::of(Init::Systemd, &ProjectName::new("shop").unwrap()),
             plans: vec![plan("app"), plan("cache")],
             units: units.map(|(name, unit)| (name.to_owned(), unit)).into(),
             applied: Applied::read(&nowhere, &Tree::default()).unwrap(),
@@ -55,7 +51,7 @@ impl World {
 
     fn decide(&self, names: &[InstanceName], steps: &[Step]) -> (Vec<Restart>, Vec<UnitChange>) {
         let facts = Facts {
-            project: &self.project,
+            called: &self.called,
             plans: &self.plans,
             names,
             steps,

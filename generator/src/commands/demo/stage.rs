@@ -18,10 +18,9 @@ use crate::{
     config::FILE_NAME,
     drivers::Drivers,
     failure::Failure,
-    fsx,
+    fsx, manager,
     processes::{self, Process},
     supply::Reach,
-    systemd::Systemd,
     toolchain::Toolchains,
     tree::Area,
 };
@@ -70,7 +69,7 @@ impl Stage {
     }
 
     fn up(&mut self) -> Result<(), Failure> {
-        if Systemd::connect()?.is_some() {
+        if manager::connect(&self.context.dirs)?.is_some() {
             return self.doze(&["up"]);
         }
         let mut child = self
@@ -100,10 +99,11 @@ impl Stage {
     }
 
     /// Who holds the sockets.
-    pub(super) fn holder(&self) -> &'static str {
+    pub(super) fn holder(&self) -> String {
+        let manager = self.context.dirs.init.manager();
         match self.listener {
-            Some(_) => "a listener in the foreground (there is no systemd user manager here)",
-            None => "the systemd user manager",
+            Some(_) => format!("a listener in the foreground (there is no {manager} here)"),
+            None => format!("the {manager}"),
         }
     }
 
@@ -169,8 +169,8 @@ impl Stage {
                         .map_err(Failure::io(format!("remove {path}")))?;
                 }
             }
-            if let Some(systemd) = Systemd::connect()? {
-                systemd.reload()?;
+            if let Some(manager) = manager::connect(&self.context.dirs)? {
+                manager.reload()?;
             }
         }
         let sockets = self.context.dirs.runtime.join(&self.name);

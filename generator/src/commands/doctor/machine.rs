@@ -8,6 +8,7 @@ use std::{
 };
 
 use camino::Utf8Path;
+use doze_contract::endpoint::UNIX_PATH_MAX;
 use rustix::{
     fs::statvfs,
     process::{Resource, getrlimit, getuid},
@@ -15,6 +16,7 @@ use rustix::{
 
 use super::super::Context;
 use crate::{
+    dirs::Init,
     doctor::{Row, or_ok, quoted},
     output::bytes,
 };
@@ -26,9 +28,7 @@ const FILES: u64 = 1024;
 const TIGHT: u64 = 1 << 30;
 const FULL: u64 = 100 << 20;
 
-/// The longest path of a unix socket (unix(7)), and the longest that is added to the runtime
-/// folder for usual names.
-const SOCKET_PATH: usize = 107;
+/// The longest that is added to the runtime folder for the path of a socket with usual names.
 const USUAL_REST: usize = 48;
 
 /// What systemd-logind keeps of those who linger, and what is there while it runs: the first by
@@ -40,8 +40,11 @@ pub(super) fn rows(context: &Context) -> Vec<Row> {
     let mut rows = folders(context);
     rows.extend(space(&context.dirs.home));
     rows.extend(limits(context));
-    rows.push(hardening());
-    rows.push(linger(&LOGIND.map(Utf8Path::new), Utf8Path::new(LINGER)));
+    // launchd filters nothing, and what it holds ends with the session of its user.
+    if context.dirs.init != Init::Launchd {
+        rows.push(hardening());
+        rows.push(linger(&LOGIND.map(Utf8Path::new), Utf8Path::new(LINGER)));
+    }
     rows
 }
 
@@ -110,14 +113,19 @@ fn limits(context: &Context) -> Vec<Row> {
         found.push(Row::warn("limits", detail).fix("ulimit -S -u $(ulimit -H -u)"));
     }
     let length = context.dirs.runtime.as_str().len();
-    if length + USUAL_REST > SOCKET_PATH {
+    if length + USUAL_REST > UNIX_PATH_MAX {
         let detail = format!(
-            "{} leaves {} of the {SOCKET_PATH} bytes of a socket's path for the names of project \
+            "{} leaves {} of the {UNIX_PATH_MAX} bytes of a socket's path for the names of project \
              and instance",
             context.dirs.runtime,
-            SOCKET_PATH.saturating_sub(length)
+            UNIX_PATH_MAX.saturating_sub(length)
         );
-        let fix = format!("export XDG_RUNTIME_DIR=/run/user/{}", getuid().as_raw());
+        let fix = match context.dirs.init {
+            Init::Launchd => "export DOZE_HOME=\"$HOME/.doze\"".to_owned(),
+            Init::Systemd | Init::Foreground => {
+                format!("export XDG_RUNTIME_DIR=/run/user/{}", getuid().as_raw())
+            }
+        };
         found.push(Row::warn("limits", detail).fix(fix));
     }
     or_ok(found, "limits", format!("a process may open {soft} files"))

@@ -4,22 +4,33 @@
 
 use doze_contract::error::chain;
 
-use crate::{doctor::Row, systemd::Systemd};
+use crate::{
+    dirs::{Dirs, Init},
+    doctor::Row,
+    manager::{self, Manager},
+};
 
 /// The oldest systemd that the units are written for.
 const OLDEST: u32 = 252;
 
 /// What is to be said of the manager, and the connection to it.
-pub(super) fn rows() -> (Vec<Row>, Option<Systemd>) {
+pub(super) fn rows(dirs: &Dirs) -> (Vec<Row>, Option<Box<dyn Manager>>) {
     let row = |row| (vec![row], None);
-    match Systemd::connect() {
-        Ok(Some(systemd)) => match systemd.version() {
-            Ok(version) => (vec![of_version(&version)], Some(systemd)),
+    match manager::connect(dirs) {
+        Ok(Some(manager)) => match manager.version() {
+            Ok(version) if manager.init() == Init::Launchd => {
+                let found = Row::ok("manager", format!("launchd, {version}"));
+                (vec![found], Some(manager))
+            }
+            Ok(version) => (vec![of_version(&version)], Some(manager)),
             Err(error) => row(Row::fail("manager", chain(&error))),
         },
         Ok(None) => row(Row::warn(
             "manager",
-            "no systemd user manager answers here: addresses are held only while `doze up` runs",
+            format!(
+                "no {} answers here: addresses are held only while `doze up` runs",
+                dirs.init.manager()
+            ),
         )
         .fix("doze up --foreground")),
         Err(error) => {

@@ -2,7 +2,7 @@
 //!
 //! Must not know how units are looked at.
 
-use std::{collections::BTreeMap, process::Command};
+use std::process::Command;
 
 use doze_contract::{Endpoint, InstanceName, Plan, error::chain};
 use doze_registry::lock::FileLock;
@@ -19,15 +19,16 @@ use crate::{
     config::File,
     doctor::{Row, or_ok, pid_of, quoted},
     failure::Failure,
+    manager::{Manager, Units},
+    names::Names,
     ports::{self, BusyError},
     registered::{self, Registration},
     supply::{Reach, Supply},
-    systemd::Systemd,
     tree::Area,
 };
 
 /// Everything about the project of this file.
-pub(super) fn rows(context: &Context, file: &File, systemd: Option<&Systemd>) -> Vec<Row> {
+pub(super) fn rows(context: &Context, file: &File, manager: Option<&dyn Manager>) -> Vec<Row> {
     let mut rows = programs::store(context, Some(file));
     let mut can_compile = true;
     match context.drivers() {
@@ -55,7 +56,7 @@ pub(super) fn rows(context: &Context, file: &File, systemd: Option<&Systemd>) ->
             rows.push(Row::ok("config", well));
             rows.extend(lock_file(supply));
             rows.extend(launchers(&compiled));
-            rows.extend(rows_of("units", installed(context, &compiled, systemd)));
+            rows.extend(rows_of("units", installed(context, &compiled, manager)));
         }
         Err(failure) => rows.push(failed("config", &failure)),
     }
@@ -70,28 +71,28 @@ fn is_ok(row: &Row) -> bool {
 fn installed(
     context: &Context,
     compiled: &Compiled,
-    systemd: Option<&Systemd>,
+    manager: Option<&dyn Manager>,
 ) -> Result<Vec<Row>, Failure> {
     let project = &compiled.project.name;
     let holder = Holder::find(context, project)?;
-    let ours = matches!(holder, Holder::Systemd(_));
-    let systemd = systemd.filter(|_| ours);
-    let observed = Observed::read(context, compiled, systemd)?;
-    let states = match systemd {
-        Some(systemd) => systemd.states(project)?,
-        None => BTreeMap::new(),
+    let ours = matches!(holder, Holder::Manager(_));
+    let manager = manager.filter(|_| ours);
+    let observed = Observed::read(context, compiled, manager)?;
+    let found = match manager {
+        Some(manager) => manager.units(project)?,
+        None => Units::new(),
     };
-    let prefix = doze_units::Prefix::of(project);
+    let called = Names::of(context.dirs.init, project);
     let listens = matches!(holder, Holder::Listener);
     let is_bound = |name: &InstanceName| {
-        let state = states.get(&prefix.socket(name));
-        listens || state.is_some_and(doze_units::manager::UnitState::is_active)
+        let socket = found.get(&called.socket(name));
+        listens || socket.is_some_and(|socket| socket.is_active())
     };
     let mut rows = ports(compiled, is_bound);
     rows.extend(locks(compiled, &observed));
     rows.extend(generator(context, compiled));
-    match systemd {
-        Some(systemd) => rows.extend(units::rows(compiled, &observed, systemd, &states)?),
+    match manager {
+        Some(manager) => rows.extend(units::rows(compiled, &observed, &called, manager, &found)?),
         None if listens => rows.push(Row::ok("units", "another terminal holds the addresses")),
         None => rows.push(Row::ok("units", "without a manager there are none")),
     }
@@ -135,7 +136,8 @@ fn taken(plan: &Plan, endpoint: &Endpoint, error: &BusyError) -> Row {
 /// A manager holds the sockets of its units, and everything else of a user: nobody is told to end
 /// that.
 fn held_by(holder: Option<&str>, detail: String) -> Row {
-    if holder.is_some_and(|holder| holder.starts_with("systemd ")) {
+    if holder.is_some_and(|holder| holder.starts_with("systemd ") || holder.starts_with("launchd "))
+    {
         let look = "`systemctl list-sockets` tells for which unit, with --user for one of yours";
         return Row::fail("ports", format!("{detail}; {look}"));
     }

@@ -2,44 +2,43 @@
 //!
 //! Must not know how a difference is carried out: `doze up` does that.
 
-use std::collections::BTreeMap;
-
 use camino::Utf8Path;
 use doze_contract::Plan;
-use doze_units::{Prefix, manager::UnitState};
 
 use super::super::{Compiled, observed::Observed};
 use crate::{
     changes::UnitAction,
     compile::starts_with_project,
+    dirs::Init,
     doctor::{Row, or_ok, quoted},
     failure::Failure,
-    systemd::Systemd,
+    manager::{Manager, Units},
+    names::Names,
     tree::Area,
 };
 
 pub(super) fn rows(
     compiled: &Compiled,
     observed: &Observed,
-    systemd: &Systemd,
-    states: &BTreeMap<String, UnitState>,
+    called: &Names,
+    manager: &dyn Manager,
+    found: &Units,
 ) -> Result<Vec<Row>, Failure> {
-    let prefix = Prefix::of(&compiled.project.name);
-    let is_active = |unit: &String| states.get(unit).is_some_and(UnitState::is_active);
+    let is_active = |unit: &String| found.get(unit).is_some_and(|unit| unit.is_active());
     let mut sockets = compiled.plans.iter();
-    let is_up = is_active(&prefix.target())
-        || sockets.any(|plan| is_active(&prefix.socket(&plan.instance)));
-    let mut rows = failed(compiled, systemd, states)?;
+    let is_up = called.target().as_ref().is_some_and(is_active)
+        || sockets.any(|plan| is_active(&called.socket(&plan.instance)));
+    let mut rows = failed(compiled, called, manager, found)?;
     if !is_up && rows.is_empty() {
         return Ok(vec![Row::ok("units", "not up; `doze up` brings it up")]);
     }
-    rows.extend(unread(systemd, states)?);
+    rows.extend(unread(manager, found)?);
     rows.extend(drift(compiled, observed));
     for plan in &compiled.plans {
-        let socket = prefix.socket(&plan.instance);
+        let socket = called.socket(&plan.instance);
         if is_active(&socket) {
             let is_awake = observed.awake.contains_key(&plan.instance);
-            rows.extend(unlinked(plan, &socket, is_awake));
+            rows.extend(unlinked(plan, &socket, manager.init(), is_awake));
         }
     }
     Ok(or_ok(rows, "units", "what runs is what doze.toml says"))
@@ -49,51 +48,64 @@ pub(super) fn rows(
 /// a process, whose socket systemd closes with its last try.
 fn failed(
     compiled: &Compiled,
-    systemd: &Systemd,
-    states: &BTreeMap<String, UnitState>,
+    called: &Names,
+    manager: &dyn Manager,
+    found: &Units,
 ) -> Result<Vec<Row>, Failure> {
-    let prefix = Prefix::of(&compiled.project.name);
-    let mut found = Vec::new();
+    let is_failed = |unit: &String| found.get(unit).is_some_and(|unit| unit.is_failed());
+    let mut rows = Vec::new();
     let mut told = Vec::new();
     for plan in compiled
         .plans
         .iter()
         .filter(|plan| starts_with_project(plan))
     {
-        let (name, service) = (&plan.instance, prefix.service(&plan.instance));
-        let Some(state) = states.get(&service).filter(|state| state.is_failed()) else {
+        let (name, service) = (&plan.instance, called.service(&plan.instance));
+        if !is_failed(&service) {
             continue;
-        };
-        let result = systemd.result(state)?;
+        }
+        let result = manager.result(&service)?;
         let detail = format!("{name} failed ({result}); `doze logs {name}` tells why");
-        let socket = prefix.socket(name);
-        let given_up = states.get(&socket).is_some_and(UnitState::is_failed);
-        let fix = if given_up {
+        let socket = called.socket(name);
+        let fix = if is_failed(&socket) {
             "doze up".to_owned()
         } else {
             format!("doze restart {name}")
         };
-        found.push(Row::fail("failed", detail).fix(fix));
+        rows.push(Row::fail("failed", detail).fix(fix));
         told.extend([service, socket]);
     }
-    let failed = states.values().filter(|state| state.is_failed());
-    for state in failed.filter(|state| !told.contains(&state.name)) {
-        let (unit, result) = (&state.name, systemd.result(state)?);
-        let forget = format!("systemctl --user reset-failed {}", quoted(unit));
-        found.push(if unit.ends_with(".socket") {
-            let detail = format!("{unit} failed ({result}), and nobody holds its addresses");
-            Row::fail("failed", detail).fix(format!("{forget} && doze up"))
-        } else {
-            let detail = format!("{unit} failed ({result}); its next client tries again");
-            Row::warn("failed", detail).fix(forget)
+    let failed = found.keys().filter(|unit| is_failed(unit));
+    for unit in failed.filter(|unit| !told.contains(unit)) {
+        let result = manager.result(unit)?;
+        let forget = match manager.init() {
+            Init::Launchd => None,
+            Init::Systemd | Init::Foreground => {
+                Some(format!("systemctl --user reset-failed {}", quoted(unit)))
+            }
+        };
+        rows.push(match forget {
+            Some(forget) if called.stem(unit).is_some() => {
+                let detail = format!("{unit} failed ({result}), and nobody holds its addresses");
+                Row::fail("failed", detail).fix(format!("{forget} && doze up"))
+            }
+            forget => {
+                let detail = format!("{unit} failed ({result}); its next client tries again");
+                let row = Row::warn("failed", detail);
+                match forget {
+                    Some(forget) => row.fix(forget),
+                    None => row,
+                }
+            }
         });
     }
-    Ok(found.into_iter().map(|row| row.harmless(true)).collect())
+    Ok(rows.into_iter().map(|row| row.harmless(true)).collect())
 }
 
 /// Units whose files changed since the manager read them.
-fn unread(systemd: &Systemd, states: &BTreeMap<String, UnitState>) -> Result<Option<Row>, Failure> {
-    let names = systemd.unread(states.values())?;
+fn unread(manager: &dyn Manager, found: &Units) -> Result<Option<Row>, Failure> {
+    let all: Vec<_> = found.keys().cloned().collect();
+    let names = manager.unread(&all)?;
     if names.is_empty() {
         return Ok(None);
     }
@@ -162,14 +174,19 @@ fn drift(compiled: &Compiled, observed: &Observed) -> Vec<Row> {
 }
 
 /// An active socket whose path is gone: nobody can find it any more.
-fn unlinked(plan: &Plan, socket: &str, is_awake: bool) -> Option<Row> {
+fn unlinked(plan: &Plan, socket: &str, init: Init, is_awake: bool) -> Option<Row> {
     let public = plan.init_sockets.iter();
     let public = public.flat_map(|socket| [socket.path.as_path(), socket.public.as_path()]);
     let mut paths = public.chain([plan.paths.wake_socket.as_path()]);
     let is_there = |path: &&Utf8Path| path.exists();
     let gone = paths.find(|path| !is_there(path))?;
     let row = Row::fail("sockets", format!("{socket} listens, and {gone} is gone"));
-    let fix = format!("systemctl --user restart {}", quoted(socket));
+    let fix = match init {
+        Init::Launchd => "doze down && doze up".to_owned(),
+        Init::Systemd | Init::Foreground => {
+            format!("systemctl --user restart {}", quoted(socket))
+        }
+    };
     Some(row.fix(fix).harmless(!is_awake))
 }
 

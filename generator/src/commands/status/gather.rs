@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, io};
 
 use doze_contract::{InstanceName, Plan, ProjectName};
-use doze_units::{Controller, Limits, Prefix, manager::UnitState};
+use doze_units::{Controller, Limits};
 
 use super::{Context, Report};
 use crate::{
@@ -11,8 +11,9 @@ use crate::{
     failure::Failure,
     foreground, fsx, limits,
     look::{installed, look},
+    manager::{self, Manager},
+    names::Names,
     registered,
-    systemd::Systemd,
 };
 
 /// Looks at everything. The limits are asked for only if they are wanted; `before` is the last
@@ -25,21 +26,25 @@ pub(super) fn report(
 ) -> Result<Report, Failure> {
     let project = file.name.clone();
     let listens = foreground::is_running(&context.control(&project));
-    let systemd = if listens { None } else { Systemd::connect()? };
-    let states = systemd
+    let manager = if listens {
+        None
+    } else {
+        manager::connect(&context.dirs)?
+    };
+    let found = manager
         .as_ref()
-        .map(|systemd| systemd.states(&project))
+        .map(|manager| manager.units(&project))
         .transpose()?
         .unwrap_or_default();
     let before = before.map_or(&[][..], |report| &report.instances);
-    let units = (!listens).then_some(&states);
+    let units = (!listens).then_some(&found);
     let (held_by, mut instances) = look(&context.dirs, file, units, before)?;
-    if let (Some(systemd), true) = (&systemd, with_limits) {
+    if let (Some(manager), true) = (&manager, with_limits) {
         let mut there = None;
-        let prefix = Prefix::of(&project);
+        let called = Names::of(context.dirs.init, &project);
         for row in &mut instances {
-            let service = prefix.service(&row.name);
-            row.limits = limits_of(context, &service, systemd, states.get(&service), &mut there)?;
+            let service = called.service_file(&row.name);
+            row.limits = limits_of(context, &service, manager.as_ref(), &mut there)?;
         }
     }
     let orphaned = orphaned(context, file)?;
@@ -65,8 +70,7 @@ pub(in crate::commands) fn plan(
 fn limits_of(
     context: &Context,
     service: &str,
-    systemd: &Systemd,
-    state: Option<&UnitState>,
+    manager: &dyn Manager,
     managers: &mut Option<Vec<Controller>>,
 ) -> Result<BTreeMap<&'static str, limits::Row>, Failure> {
     // What the user's own folder has hides what is generated.
@@ -79,14 +83,10 @@ fn limits_of(
     if limits == Limits::default() {
         return Ok(BTreeMap::new());
     }
-    let running = match state {
-        Some(state) => systemd.limited(state)?,
-        None => None,
-    };
-    let there = match (running, managers) {
+    let there = match (manager.limited(service)?, managers) {
         (Some(there), _) => there,
         (None, Some(there)) => there.clone(),
-        (None, unknown) => unknown.insert(systemd.controllers()?).clone(),
+        (None, unknown) => unknown.insert(manager.controllers()?).clone(),
     };
     Ok(limits::rows(&limits, &there))
 }

@@ -1,20 +1,22 @@
-//! What was decided, done under systemd: whoever is disturbed is named first.
+//! What was decided, done by the manager: whoever is disturbed is named first.
 
 use std::collections::BTreeSet;
 
 use doze_contract::{InstanceName, Plan, error::chain, exit::Exit};
-use doze_units::{Prefix, manager::UnitState};
 
 use super::{Compiled, Context, Done, Observed, environment, line, write};
 use crate::{
     changes::{InstanceChange, Reason, Restart},
     commands::register,
     compile::starts_with_project,
+    dirs::Init,
+    enabled,
     failure::Failure,
     limits,
+    manager::{Manager, ManagerError},
+    names::Names,
     output::{complain, print_json, print_lines},
     ports,
-    systemd::{self, Systemd, SystemdError},
     tree::Area,
 };
 
@@ -25,18 +27,18 @@ pub(in crate::commands) fn carry_out(
     compiled: &Compiled,
     names: &[InstanceName],
     observed: &Observed,
-    systemd: &Systemd,
+    manager: &dyn Manager,
     json: bool,
 ) -> Result<(), Failure> {
     let project = &compiled.project.name;
-    let prefix = Prefix::of(project);
+    let called = Names::of(context.dirs.init, project);
     let Some(mut decision) = observed.decide(compiled, names) else {
-        return reread(compiled, systemd);
+        return reread(context, compiled, manager);
     };
 
     environment::keep(context, compiled)?;
     if observed.roots.generated && !observed.steps.is_empty() {
-        register::try_out(context, compiled, systemd)?;
+        register::try_out(context, compiled, manager)?;
     }
     // An address that cannot be had is known before anything is touched for it.
     let mut failed = refuse_impossible(&mut decision.instances, observed);
@@ -46,16 +48,16 @@ pub(in crate::commands) fn carry_out(
     // A unit has to be stopped while its file, its plan, and what they say are still there.
     let rebound = decision.instances.iter().flat_map(|change| &change.stop);
     let stop: Vec<_> = decision.stale.iter().chain(rebound).cloned().collect();
-    systemd.stop(&stop)?;
+    manager.stop(&stop)?;
     for step in &observed.steps {
         write(compiled, &observed.roots, step)?;
     }
     compiled.remember(&context.dirs)?;
-    reload(context, compiled, observed, systemd)?;
+    reload(context, compiled, observed, manager)?;
     // Whoever connects to a socket that goes on listening from now on meets the new plan. Who came
     // a moment ago may have woken the old one.
-    let states = systemd.states(project)?;
-    let running = |unit: &String| states.get(unit).is_some_and(UnitState::is_running);
+    let units = manager.units(project)?;
+    let running = |unit: &String| units.get(unit).is_some_and(|unit| unit.is_running());
     let outdated: Vec<_> = decision
         .instances
         .iter()
@@ -70,23 +72,23 @@ pub(in crate::commands) fn carry_out(
         unnamed.iter().map(|name| Restart::of_settings(name).line()),
     )?;
     let outdated: Vec<String> = outdated.iter().map(|(_, unit)| (*unit).clone()).collect();
-    systemd.end(&outdated)?;
+    manager.end(&outdated)?;
 
     let of = |change: &InstanceChange<'_>| {
-        let socket = change.start.then(|| prefix.socket(&change.plan.instance));
+        let socket = change.start.then(|| called.socket(&change.plan.instance));
         [socket, change.launch.clone()].into_iter().flatten()
     };
     let start: Vec<_> = decision.instances.iter().flat_map(of).collect();
     if let Some(target) = decision.target.filter(|_| failed.is_empty()) {
-        systemd.start_alone(&target)?;
+        manager.start_alone(&target)?;
     }
     // A process that does not start is told; the project is up without it.
-    let (unready, unbound): (Vec<_>, Vec<_>) = begin(systemd, compiled, &start)?
+    let (unready, unbound): (Vec<_>, Vec<_>) = begin(manager, &called, compiled, &start)?
         .into_iter()
-        .partition(SystemdError::is_of_service);
+        .partition(ManagerError::is_of_service);
     failed.extend(unbound.iter().map(ToString::to_string));
-    if decision.enable.is_some() && failed.is_empty() {
-        systemd::enable(&context.dirs.units, project).map_err(Failure::io("enable the target"))?;
+    if let Some(target) = decision.enable.filter(|_| failed.is_empty()) {
+        enabled::enable(&context.dirs.units, &target).map_err(Failure::io("enable the target"))?;
     }
     if failed.is_empty() {
         observed
@@ -96,24 +98,23 @@ pub(in crate::commands) fn carry_out(
     }
 
     let removed = observed.removed_units();
-    let removed = removed.filter_map(|unit| unit.strip_suffix(".socket"));
+    let removed = removed.filter_map(|unit| called.stem(unit));
     let gone = |unit| format!("{unit} is no longer declared and is gone; its data stays");
     say(json, removed.map(gone))?;
     failed.extend(unready.iter().map(ToString::to_string));
     let started = decision.instances.iter();
     let started = started.filter(|change| change.start || change.launch.is_some());
     let runs = |plan: &Plan| {
-        let service = prefix.service(&plan.instance);
+        let service = called.service(&plan.instance);
         !starts_with_project(plan) || !unready.iter().any(|failure| failure.is_of(&service))
     };
     let started = started.map(|change| change.plan).filter(|plan| runs(plan));
     let started: Vec<_> = started.collect();
-    say(
-        json,
-        started
-            .iter()
-            .map(|plan| line(plan, "systemd listens", "runs")),
-    )?;
+    let listens = match context.dirs.init {
+        Init::Launchd => "launchd listens",
+        Init::Systemd | Init::Foreground => "systemd listens",
+    };
+    say(json, started.iter().map(|plan| line(plan, listens, "runs")))?;
     if json {
         let named = named
             .iter()
@@ -128,8 +129,8 @@ pub(in crate::commands) fn carry_out(
         .map_err(Failure::io("print"))?;
     }
     let touched = touched(&decision.instances);
-    limits::tell(&compiled.project, &compiled.tree, &touched, Some(systemd))?;
-    complain_of(&failed, &unready, compiled);
+    limits::tell(&compiled.project, &touched, Some(manager))?;
+    complain_of(&failed, &unready, &called, compiled);
     if failed.is_empty() {
         Ok(())
     } else {
@@ -139,13 +140,13 @@ pub(in crate::commands) fn carry_out(
 
 /// Starts units, and says which processes are late.
 fn begin(
-    systemd: &Systemd,
+    manager: &dyn Manager,
+    called: &Names,
     compiled: &Compiled,
     units: &[String],
-) -> Result<Vec<SystemdError>, Failure> {
-    let prefix = Prefix::of(&compiled.project.name);
-    let failed = systemd.start(units, |services| {
-        let is_late = |plan: &&Plan| services.contains(&prefix.service(&plan.instance));
+) -> Result<Vec<ManagerError>, Failure> {
+    let failed = manager.start(units, &mut |services: &[String]| {
+        let is_late = |plan: &&Plan| services.contains(&called.service(&plan.instance));
         if let Some(names) = names_of(compiled.plans.iter().filter(is_late)) {
             complain(format_args!("waiting until ready: {names}\n"));
         }
@@ -154,13 +155,12 @@ fn begin(
 }
 
 /// Tells what failed, and where a process that does not start says why.
-fn complain_of(failed: &[String], unready: &[SystemdError], compiled: &Compiled) {
+fn complain_of(failed: &[String], unready: &[ManagerError], called: &Names, compiled: &Compiled) {
     for reason in failed {
         complain(format_args!("error: {reason}\n"));
     }
-    let prefix = Prefix::of(&compiled.project.name);
     let has_failed = |plan: &&Plan| {
-        let service = prefix.service(&plan.instance);
+        let service = called.service(&plan.instance);
         unready.iter().any(|failure| failure.is_of(&service))
     };
     if let Some(names) = names_of(compiled.plans.iter().filter(has_failed)) {
@@ -173,29 +173,31 @@ fn reload(
     context: &Context,
     compiled: &Compiled,
     observed: &Observed,
-    systemd: &Systemd,
+    manager: &dyn Manager,
 ) -> Result<(), Failure> {
     let generated = observed.roots.generated;
     let mut areas = observed.steps.iter().map(|step| step.place().0);
-    let target = Prefix::of(&compiled.project.name).target();
+    let target = Names::of(context.dirs.init, &compiled.project.name).target();
+    let target: Vec<_> = target.into_iter().collect();
     let reload = areas.any(|area| area == Area::Units || generated)
-        || !observed.is_loaded(&target)
-        || systemd.is_unread(&target)?;
+        || !target.iter().all(|target| observed.is_loaded(target))
+        || !manager.unread(&target)?.is_empty();
     if reload {
-        systemd.reload()?;
+        manager.reload()?;
     }
     if generated {
-        register::settle(context, compiled, systemd, reload)?;
+        register::settle(context, compiled, manager, reload)?;
     }
     Ok(())
 }
 
 /// Has the manager read the files again after a change of doze.toml that changed none of them: it
 /// cannot know that, and warns of every unit that doze.toml is the source of.
-fn reread(compiled: &Compiled, systemd: &Systemd) -> Result<(), Failure> {
-    let target = Prefix::of(&compiled.project.name).target();
-    if systemd.is_unread(&target)? {
-        systemd.reload()?;
+fn reread(context: &Context, compiled: &Compiled, manager: &dyn Manager) -> Result<(), Failure> {
+    let target = Names::of(context.dirs.init, &compiled.project.name).target();
+    let target: Vec<_> = target.into_iter().collect();
+    if !manager.unread(&target)?.is_empty() {
+        manager.reload()?;
     }
     Ok(())
 }
