@@ -5,30 +5,15 @@ use std::fmt;
 use camino::Utf8Path;
 use serde_json::Value;
 
-use crate::{block::Block, listen::SOCKET_FD};
-
-/// Where the server listens.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Listen<'a> {
-    /// The unix socket that it makes.
-    pub(crate) socket: &'a Utf8Path,
-    /// The port of the socket that it takes, if it takes one.
-    pub(crate) taken: Option<u16>,
-}
+use crate::block::Block;
 
 /// kvrocks.conf for a server with these paths. What comes later wins, so the user's settings win
 /// over ours.
-pub(crate) fn text(block: &Block, run: &Utf8Path, listen: &Listen<'_>, data: &Utf8Path) -> String {
+pub(crate) fn text(block: &Block, run: &Utf8Path, socket: &Utf8Path, data: &Utf8Path) -> String {
     let mut config = Config(String::new());
     config.comment("Written by doze at every boot; settings belong into doze.toml.");
-    if let Some(port) = listen.taken {
-        config.comment("The socket of the endpoint, and with it no other of TCP.");
-        config.set("port", port);
-        config.set("socket-fd", SOCKET_FD);
-    } else {
-        config.comment("With a socket and without `bind` the server does not listen on TCP.");
-    }
-    config.set("unixsocket", listen.socket);
+    config.comment("With a socket and without `bind` the server does not listen on TCP.");
+    config.set("unixsocket", socket);
     config.set("unixsocketperm", "600");
     config.set("dir", data);
     config.set("pidfile", run.join("kvrocks.pid"));
@@ -114,10 +99,6 @@ mod tests {
     use crate::block::check;
 
     fn written(block: Value) -> String {
-        written_for(block, None)
-    }
-
-    fn written_for(block: Value, taken: Option<u16>) -> String {
         let Value::Object(block) = block else {
             panic!("a block is an object");
         };
@@ -125,11 +106,7 @@ mod tests {
         assert_eq!(checked.problems, []);
         let block: Block = serde_json::from_value(checked.block).unwrap();
         let (run, data) = ("/run/it's \"r\"", "/data #1");
-        let listen = Listen {
-            socket: "/run/s.sock".into(),
-            taken,
-        };
-        text(&block, run.into(), &listen, data.into())
+        text(&block, run.into(), "/run/s.sock".into(), data.into())
     }
 
     #[test]
@@ -159,15 +136,6 @@ rocksdb.write_options.sync "no"
 rocksdb.block_cache_size "16"
 rocksdb.write_buffer_size "8"
 "#
-        );
-    }
-
-    #[test]
-    fn a_server_that_takes_a_socket_is_told_its_port() {
-        let text = written_for(Value::Object(Map::new()), Some(6666));
-        assert!(
-            text.contains("\nport \"6666\"\nsocket-fd \"3\"\nunixsocket "),
-            "{text}"
         );
     }
 

@@ -1,7 +1,8 @@
 //! Becoming the server with a socket of its clients in hand.
 //!
 //! An activator hands sockets over as `sd_listen_fds(3)` describes. The server takes one, of TCP, and
-//! only if it does not block; its unix socket it makes itself. It must not know the server's options.
+//! only if it does not block; its unix socket it makes itself. It must not know the server's
+//! configuration, over which the options win that it adds.
 
 use std::{ffi::OsString, io, net::TcpListener, os::unix::process::CommandExt, process::Command};
 
@@ -12,7 +13,7 @@ use listenfd::ListenFd;
 pub const LISTEN: &str = "listen";
 
 /// Where the server finds its socket.
-pub(crate) const SOCKET_FD: i32 = 3;
+const SOCKET_FD: i32 = 3;
 
 /// Why the server was not started.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +21,6 @@ pub enum ListenError {
     /// No program.
     #[error("expected `{LISTEN} PROGRAM [ARGUMENT …]`")]
     Words,
-    /// No socket, or another than was expected.
-    #[error("no socket of TCP was handed over")]
-    Missing,
     /// The socket is none.
     #[error("cannot take the socket")]
     Socket(#[source] io::Error),
@@ -34,15 +32,14 @@ pub enum ListenError {
     Run(OsString, #[source] io::Error),
 }
 
-/// Becomes the program that `words` are, with the first TCP socket that was handed over as its
-/// descriptor [`SOCKET_FD`]. It returns only if that fails.
+/// Becomes the program that `words` are, with the first TCP socket that was handed over, if one was.
+/// It returns only if that fails.
 pub fn listen(mut words: impl Iterator<Item = OsString>) -> ListenError {
     let Some(program) = words.next() else {
         return ListenError::Words;
     };
     let socket = match handed() {
-        Ok(Some(socket)) => socket,
-        Ok(None) => return ListenError::Missing,
+        Ok(socket) => socket,
         Err(error) => return ListenError::Socket(error),
     };
     let mut command = Command::new(&program);
@@ -50,24 +47,33 @@ pub fn listen(mut words: impl Iterator<Item = OsString>) -> ListenError {
     for name in ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"] {
         command.env_remove(name);
     }
-    let mapping = FdMapping {
-        parent_fd: socket.into(),
-        child_fd: SOCKET_FD,
-    };
-    match command.fd_mappings(vec![mapping]) {
-        Ok(command) => ListenError::Run(program, command.exec()),
-        Err(collision) => ListenError::Mapping(collision),
+    if let Some((socket, port)) = socket {
+        // With a socket of its own it makes no other of TCP.
+        command.args(["--port", &port.to_string()]);
+        command.args(["--socket-fd", &SOCKET_FD.to_string()]);
+        let mapping = FdMapping {
+            parent_fd: socket.into(),
+            child_fd: SOCKET_FD,
+        };
+        if let Err(collision) = command.fd_mappings(vec![mapping]) {
+            return ListenError::Mapping(collision);
+        }
     }
+    ListenError::Run(program, command.exec())
 }
 
-/// The socket behind that of the upstream, which is closed: whoever connected to it tries again, and
-/// finds the one that the server puts in its place.
-fn handed() -> io::Result<Option<TcpListener>> {
+/// The socket behind that of the upstream, with its port. That one is closed: whoever connected to it
+/// tries again, and finds the one that the server puts in its place.
+fn handed() -> io::Result<Option<(TcpListener, u16)>> {
     let mut all = ListenFd::from_env();
     drop(all.take_unix_listener(0)?);
-    let socket = all.take_tcp_listener(1)?;
-    if let Some(socket) = &socket {
-        socket.set_nonblocking(true)?;
+    if all.len() < 2 {
+        return Ok(None);
     }
-    Ok(socket)
+    let Some(socket) = all.take_tcp_listener(1)? else {
+        return Ok(None);
+    };
+    socket.set_nonblocking(true)?;
+    let port = socket.local_addr()?.port();
+    Ok(Some((socket, port)))
 }

@@ -11,12 +11,7 @@ use doze_contract::{
 use doze_driver::{PlanError, plan, resp};
 use serde_json::json;
 
-use crate::{
-    block::Block,
-    config::{self, Listen},
-    describe::SOCKET_NAME,
-    listen::LISTEN,
-};
+use crate::{block::Block, config, describe::SOCKET_NAME, listen::LISTEN};
 
 /// The name of the configuration file in the `run` folder.
 const CONFIG: &str = "kvrocks.conf";
@@ -36,22 +31,19 @@ pub(crate) fn body(call: &PlanCall, driver: &Utf8Path) -> Result<Body, PlanError
     // AUTH of this server takes no name.
     let user = password.map(|password| ("", password));
     let config = call.run.join(CONFIG);
-    let listen = Listen {
-        socket: &call.run.join(SOCKET_NAME),
-        taken: taken(call),
-    };
+    let socket = call.run.join(SOCKET_NAME);
     Ok(Body {
         provision: plan::provision("kvrocks", &json!({}))?,
         converge: None,
         files: vec![ConfigFile {
             path: config.clone(),
-            text: config::text(&block, &call.run, &listen, &call.data),
+            text: config::text(&block, &call.run, &socket, &call.data),
         }],
         members: vec![server(call, toolchain, &config, driver)],
         upstream: Some(plan::upstream(call, SOCKET_NAME)?),
         chosen: None,
         side: Vec::new(),
-        takes_sockets: listen.taken.is_some(),
+        takes_sockets: takes_sockets(call),
         hello: Some(Hello {
             send: resp::as_user(password, &["PING"]),
             ready: Bytes::from("+PONG\r\n"),
@@ -70,23 +62,18 @@ pub(crate) fn body(call: &PlanCall, driver: &Utf8Path) -> Result<Body, PlanError
     })
 }
 
-/// The port of the socket that the server takes and accepts clients on itself: where nobody has to look
-/// at who they are, and there is no other of its kind, for it takes one.
-fn taken(call: &PlanCall) -> Option<u16> {
-    let tcp = call.endpoints.iter().filter_map(|endpoint| match endpoint {
-        Endpoint::Tcp(address) => Some(address.port()),
-        Endpoint::Unix(_) => None,
-    });
-    match *tcp.collect::<Vec<_>>() {
-        [port] if call.open_to == OpenTo::All => Some(port),
-        _ => None,
-    }
+/// Whether the server takes a socket and accepts clients on it itself: where nobody has to look at
+/// who they are, and there is no other of its kind, for it takes one.
+fn takes_sockets(call: &PlanCall) -> bool {
+    let endpoints = call.endpoints.iter();
+    let tcp = endpoints.filter(|endpoint| matches!(endpoint, Endpoint::Tcp(_)));
+    call.open_to == OpenTo::All && tcp.count() == 1
 }
 
 fn server(call: &PlanCall, toolchain: &Toolchain, config: &Utf8Path, driver: &Utf8Path) -> Member {
     let words = [toolchain.server.as_str(), "-c", config.as_str()];
     let through = [driver.as_str(), LISTEN];
-    let through = through.into_iter().filter(|_| taken(call).is_some());
+    let through = through.into_iter().filter(|_| takes_sockets(call));
     Member {
         name: "kvrocks".to_owned(),
         argv: through.chain(words).map(str::to_owned).collect(),
