@@ -25,6 +25,8 @@ use rustix::{
 };
 
 use crate::{
+    gate,
+    log::Log,
     sockets::{BACKLOG, Inherited},
     stream, sys,
 };
@@ -46,10 +48,20 @@ pub(crate) struct Handover {
 impl Handover {
     /// For a plan whose last member is handed sockets. Those that were inherited move away from
     /// their places.
-    pub(crate) fn new(plan: &Plan, inherited: &mut [Inherited]) -> io::Result<Option<Self>> {
+    pub(crate) fn new(
+        plan: &Plan,
+        inherited: &mut [Inherited],
+        log: &Log,
+    ) -> io::Result<Option<Self>> {
         let body = &plan.body;
         if !body.takes_sockets && body.chosen != Some(Chosen::Socket) {
             return Ok(None);
+        }
+        if are_wanted(plan) && !are_handed(plan) {
+            log.say(format_args!(
+                "every client is carried: nobody could be kept out of a TCP socket while the engine \
+                 stops, for which this kernel asks CAP_NET_ADMIN"
+            ));
         }
         let (mut sockets, mut seats) = (Vec::new(), Vec::new());
         for one in &mut *inherited {
@@ -130,9 +142,13 @@ pub(crate) fn take_back((socket, address): &(OwnedFd, SocketAddr)) -> io::Result
     Inherited::new(socket.try_clone()?, address, true)
 }
 
-/// Whether the engine accepts the TCP clients of an instance itself, once its structure is made.
-/// Somebody has to look at them who serves not everybody, and keep them out while that cannot be told to
-/// wait.
-pub(crate) fn are_handed(plan: &Plan) -> bool {
+/// Whether the engine accepts the TCP clients of an instance itself, once its structure is made, if
+/// they can be kept out while it stops. Somebody has to look at them who serves not everybody.
+fn are_wanted(plan: &Plan) -> bool {
     plan.body.takes_sockets && plan.hands_over && plan.open_to == OpenTo::All
+}
+
+/// Whether it does.
+pub(crate) fn are_handed(plan: &Plan) -> bool {
+    are_wanted(plan) && gate::is_there()
 }

@@ -155,7 +155,7 @@ impl Instance {
             // Somebody who was killed may have left it closed.
             gate::open(&socket.socket);
         }
-        let handover = Handover::new(&plan, &mut sockets)?.map(Arc::new);
+        let handover = Handover::new(&plan, &mut sockets, &log)?.map(Arc::new);
         let listeners = sockets
             .into_iter()
             .map(|socket| Listener::new(socket, &plan))

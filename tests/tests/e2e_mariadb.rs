@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output, succeed};
-use doze_tests::{in_every_mode, needed, process, wait_until};
+use doze_tests::{User, in_every_mode, needed, process, wait_until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -43,6 +43,9 @@ mod handed {
 /// Longer than the slowest boot on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
 
+/// On any kernel: late ones let only `CAP_NET_ADMIN` keep clients out of a TCP socket.
+const WHO_KEEPS_OUT: User = User::Current;
+
 /// A project with a MariaDB `shop`.
 struct Shop {
     project: Project,
@@ -52,7 +55,12 @@ struct Shop {
 impl Shop {
     /// One with these lines in its block; `None` if this machine lacks something.
     fn new(mode: Mode, lines: &str) -> Option<Self> {
-        let project = Project::new(mode, "300ms")?;
+        Self::of(User::Unprivileged, mode, lines)
+    }
+
+    /// Likewise, of that user.
+    fn of(user: User, mode: Mode, lines: &str) -> Option<Self> {
+        let project = Project::of(user, mode, "300ms")?;
         needed("a MariaDB", project.mariadb.clone())?;
         needed("PyMySQL for /usr/bin/python3", has_pymysql())?;
         let port = project.world.port();
@@ -403,7 +411,7 @@ fn clients_show_why_a_mariadb_cannot_boot(mode: Mode) {
 }
 
 fn a_server_that_is_open_to_all_accepts_tcp_itself_and_sleeps(mode: Mode) {
-    let Some(mut shop) = Shop::new(mode, "open_to = \"all\"") else {
+    let Some(mut shop) = Shop::of(WHO_KEEPS_OUT, mode, "open_to = \"all\"") else {
         return;
     };
     shop.project.up();
@@ -506,7 +514,7 @@ fn tls_is_the_servers_own_and_is_verified_by_its_authority(mode: Mode) {
 }
 
 fn who_comes_without_tls_hears_it_from_the_server(mode: Mode) {
-    let Some(mut shop) = Shop::new(mode, "") else {
+    let Some(mut shop) = Shop::of(WHO_KEEPS_OUT, mode, "") else {
         return;
     };
     let certified = Certified::new(&shop);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use doze_tests::project::{Mode, Project, output};
-use doze_tests::{in_every_mode, needed, process, wait_until};
+use doze_tests::{User, in_every_mode, needed, process, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -21,16 +21,21 @@ in_every_mode!(an_endpoint_besides_wakes_and_is_told_of);
 /// With launchd no engine accepts clients itself.
 mod handed {
     use super::{
-        a_killed_activator_keeps_nobody_out, an_engine_that_takes_sockets_serves_its_clients_itself,
+        a_client_that_nobody_could_keep_out_is_carried, a_killed_activator_keeps_nobody_out,
+        an_engine_that_takes_sockets_serves_its_clients_itself,
     };
 
     doze_tests::without_launchd!(
         an_engine_that_takes_sockets_serves_its_clients_itself,
         a_killed_activator_keeps_nobody_out,
+        a_client_that_nobody_could_keep_out_is_carried,
     );
 }
 
 const BOUND: Duration = Duration::from_mins(1);
+
+/// On any kernel: late ones let only `CAP_NET_ADMIN` keep clients out of a TCP socket.
+const WHO_KEEPS_OUT: User = User::Current;
 
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -99,9 +104,13 @@ for line in sys.stdin:
 "#;
 
 /// A project of this one instance, which is up, and its ports: its own, and the one besides.
-fn project(mode: Mode, idle_timeout: &str, open_to: &str) -> Option<(Project, u16, u16)> {
+fn project(
+    (user, mode): (User, Mode),
+    idle_timeout: &str,
+    open_to: &str,
+) -> Option<(Project, u16, u16)> {
     needed("a Python", Path::new(PYTHON).is_file().then_some(()))?;
-    let mut project = Project::new(mode, "1h")?;
+    let mut project = Project::of(user, mode, "1h")?;
     let path = project.world.dir().join("bin/doze-driver-odd");
     let mut file = File::create(&path).expect("a folder of programs");
     file.write_all(DRIVER.as_bytes()).expect("room");
@@ -143,7 +152,7 @@ fn row(project: &Project) -> Value {
 }
 
 fn an_engine_that_takes_sockets_serves_its_clients_itself(mode: Mode) {
-    let Some((project, port, _)) = project(mode, "300ms", "all") else {
+    let Some((project, port, _)) = project((WHO_KEEPS_OUT, mode), "300ms", "all") else {
         return;
     };
     for _ in 0..2 {
@@ -168,7 +177,7 @@ fn an_engine_that_takes_sockets_serves_its_clients_itself(mode: Mode) {
 }
 
 fn a_killed_activator_keeps_nobody_out(mode: Mode) {
-    let Some((project, port, _)) = project(mode, "100ms", "all") else {
+    let Some((project, port, _)) = project((WHO_KEEPS_OUT, mode), "100ms", "all") else {
         return;
     };
     for _ in 0..2 {
@@ -187,8 +196,23 @@ fn a_killed_activator_keeps_nobody_out(mode: Mode) {
     }
 }
 
+fn a_client_that_nobody_could_keep_out_is_carried(mode: Mode) {
+    let Some((project, port, _)) = project((User::Unprivileged, mode), "300ms", "all") else {
+        return;
+    };
+    for _ in 0..2 {
+        let client = call(port);
+        let way = answer(&client);
+        let is_said = project.log("thing").contains("every client is carried");
+        let wanted = if is_said { "AF_UNIX " } else { "AF_INET " };
+        assert!(way.starts_with(wanted), "{way}");
+        drop(client);
+        project.wait_asleep();
+    }
+}
+
 fn an_endpoint_besides_wakes_and_is_told_of(mode: Mode) {
-    let Some((project, port, ui)) = project(mode, "300ms", "user") else {
+    let Some((project, port, ui)) = project((User::Unprivileged, mode), "300ms", "user") else {
         return;
     };
     let page = call(ui);

@@ -56,7 +56,7 @@ pub(crate) fn entries(kinds: &[String]) -> Vec<Entry> {
         ),
         (
             "mariadb",
-            ", which accepts itself",
+            ", open to all",
             "open",
             OPEN,
             "DOZE_MARIADB_BINDIR",
